@@ -1,0 +1,1 @@
+"""Datasets, training, and model files with their cards. Knows nothing of HTTP."""

@@ -1,0 +1,177 @@
+"""A model folder, verified before it is used: the bytes are those of the card, this machine has the
+libraries they need, and the model answers the card's golden rows as it did when it was exported.
+
+Nothing here imports scikit-learn until a file that needs it is loaded."""
+
+import hashlib
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from model_training.card import Card, read_card
+
+Format = Literal["onnx", "skops", "joblib"]
+
+# What an ONNX model, which computes in 32 bits, may differ by from scikit-learn, which computes in 64.
+RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-3, 1e-4
+
+# The only types beyond skops's own defaults that a model file of ours may hold. See CONTRIBUTING.md.
+TRUSTED_TYPES: list[str] = []
+
+
+class ArtifactError(Exception):
+    """A model that was not loaded, and why."""
+
+
+class FileMissingError(ArtifactError):
+    """The card names a file that is not there or cannot be read."""
+
+
+class HashMismatchError(ArtifactError):
+    """The file's bytes are not those that were exported. None of them were run."""
+
+
+class VersionMismatchError(ArtifactError):
+    """The file needs another version of scikit-learn than this machine has."""
+
+
+class UntrustedTypeError(ArtifactError):
+    """The file names a type that a model file has no need of. None of it was run."""
+
+
+class UnreadableError(ArtifactError):
+    """The bytes are the exported ones, and the library that reads them fails all the same."""
+
+
+class GoldenRowsError(ArtifactError):
+    """The model loads, and answers otherwise than when it was exported."""
+
+
+# Takes rows of shape (n, features), float64; gives predictions, shape (n,), and for classifiers
+# probabilities, shape (n, classes).
+Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    card: Card
+    format: Format
+    predict: Predict
+
+
+def load(folder: Path, format: Format = "onnx") -> LoadedModel:
+    """The model in `folder`, once everything that the card promises has been checked.
+
+    Raises CardError or the ArtifactError that names what is wrong; the order of the checks is such that
+    no byte is interpreted before its hash is known to be right."""
+    card = read_card(folder / "card.json")
+    data = read_verified(folder, card, format)
+    if format != "onnx":
+        check_versions(card)
+    try:
+        predict = READERS[format](data, card)
+    except ArtifactError:
+        raise
+    except Exception as error:  # a reader of model files raises whatever it likes
+        raise UnreadableError(f"{folder}: {format} cannot read {card.files[format].file}: {error}") from error
+    check_golden_rows(card, predict)
+    return LoadedModel(card, format, predict)
+
+
+def read_verified(folder: Path, card: Card, format: Format) -> bytes:
+    """The bytes of the model's file, which are those that were exported."""
+    if format not in card.files:
+        raise FileMissingError(f"{folder}: the card lists no {format} file, it lists {', '.join(card.files)}")
+    expected = card.files[format]
+    path = folder / expected.file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileMissingError(f"{path} cannot be read ({error.strerror}): export the model again") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected.sha256:
+        raise HashMismatchError(
+            f"{path}: expected {expected.bytes} bytes with sha256 {expected.sha256[:12]}…, "
+            f"found {len(data)} bytes with {found[:12]}…: the file was changed after its export; export the model again"
+        )
+    return data
+
+
+def check_versions(card: Card) -> None:
+    """scikit-learn promises nothing across versions for a stored estimator, so the version must be the same.
+    https://scikit-learn.org/stable/model_persistence.html"""
+    trained, here = card.inputs["versions"]["scikit-learn"], version("scikit-learn")
+    if trained != here:
+        raise VersionMismatchError(
+            f"{card.name} {card.version} was exported with scikit-learn {trained}, this is {here}: "
+            f"install scikit-learn=={trained}, train again, or use the onnx file"
+        )
+
+
+def check_golden_rows(card: Card, predict: Predict) -> None:
+    rows = np.array([row.features for row in card.golden])
+    predictions, probabilities = predict(rows)
+    for number, row in enumerate(card.golden):
+        found = float(predictions[number])
+        right = math.isclose(found, row.prediction, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
+        if right and row.probabilities is not None and probabilities is not None:
+            right = bool(
+                np.allclose(probabilities[number], row.probabilities, rtol=0, atol=RELATIVE_TOLERANCE)
+            )
+        if not right:
+            raise GoldenRowsError(
+                f"{card.name} {card.version}: golden row {number} was {row.prediction:g} at export "
+                f"and is {found:g} here: this machine computes something else; train again here"
+            )
+
+
+def read_onnx(data: bytes, card: Card) -> Predict:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    takes = session.get_inputs()[0].name
+
+    def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        answer = session.run(None, {takes: rows.astype(np.float32)})
+        return answer[0].reshape(len(rows)), answer[1] if card.classes else None
+
+    return predict
+
+
+def read_skops(data: bytes, card: Card) -> Predict:
+    import skops.io
+
+    untrusted = [found for found in skops.io.get_untrusted_types(data=data) if found not in TRUSTED_TYPES]
+    if untrusted:
+        raise UntrustedTypeError(
+            f"{card.files['skops'].file} names types that are not trusted: {', '.join(untrusted)}"
+        )
+    return with_estimator(skops.io.loads(data, trusted=TRUSTED_TYPES), card)
+
+
+def read_joblib(data: bytes, card: Card) -> Predict:
+    import joblib
+
+    return with_estimator(joblib.load(io.BytesIO(data)), card)
+
+
+def with_estimator(estimator, card: Card) -> Predict:
+    def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return estimator.predict(rows), estimator.predict_proba(rows) if card.classes else None
+
+    return predict
+
+
+READERS: dict[Format, Callable[[bytes, Card], Predict]] = {
+    "onnx": read_onnx,
+    "skops": read_skops,
+    "joblib": read_joblib,
+}

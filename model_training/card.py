@@ -1,0 +1,100 @@
+"""The model card: everything about a model that a server, a page or a person needs to know.
+
+After M. Mitchell and others, Model Cards for Model Reporting (2019), cut down to what machines act on.
+"""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class CardError(ValueError):
+    """A card that cannot be read, or does not say what a card must say."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Feature(Part):
+    """One number that the model takes. Outside minimum..maximum a server refuses it; `observed` is the
+    range in the training data, beyond which the model is guessing."""
+
+    name: str
+    unit: str | None
+    minimum: float
+    maximum: float
+    observed: tuple[float, float]
+    median: float
+
+
+class Target(Part):
+    name: str
+    unit: str | None
+
+
+class Preset(Part):
+    """An example row with a name, to fill a form with."""
+
+    label: str
+    features: list[float]
+
+
+class GoldenRow(Part):
+    """A row and what the model answered when it was exported; a loaded model must answer the same."""
+
+    features: list[float]
+    prediction: float
+    probabilities: list[float] | None
+
+
+class Metric(Part):
+    """One figure of quality: on the test rows, the baseline's on the same rows, and in cross-validation."""
+
+    test: float
+    baseline: float
+    folds: list[float]
+
+
+class ModelFile(Part):
+    file: str
+    sha256: str
+    bytes: int
+
+
+class Card(Part):
+    card_format: Literal[1] = 1
+    name: str
+    version: str
+    title: str
+    origin: str
+    task: Literal["classification", "regression"]
+    features: list[Feature]
+    target: Target
+    classes: list[str] | None
+    presets: list[Preset]
+    algorithm: str
+    metrics: dict[str, Metric]
+    golden: list[GoldenRow]
+    inputs: dict
+    trained_at: str
+    files: dict[str, ModelFile]
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def read_card(path: Path) -> Card:
+    """The card in the file `path`. Raises CardError saying what is wrong with it."""
+    try:
+        return Card.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise CardError(f"there is no card at {path}: train a model, or copy its card.json with it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CardError(f"{path} is not a model card: {where}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise CardError(f"{path} cannot be read as a model card: {error}") from None
