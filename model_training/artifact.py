@@ -98,7 +98,7 @@ def read_verified(folder: Path, card: Card, format: Format) -> bytes:
     if found != expected.sha256:
         raise HashMismatchError(
             f"{path}: expected {expected.bytes} bytes with sha256 {expected.sha256[:12]}…, "
-            f"found {len(data)} bytes with {found[:12]}…: the file was changed after its export; export the model again"
+            f"found {len(data)} bytes with {found[:12]}…: changed after the export; export the model again"
         )
     return data
 

@@ -55,7 +55,7 @@ def export(training: "Training", folder: Path, pickle_path: Path | None = None) 
 
 
 def to_onnx_bytes(training: "Training") -> bytes:
-    """The model as ONNX: takes float32 of shape (n, features), gives predictions and (classifiers) probabilities."""
+    """The model as ONNX: takes float32 of shape (n, features), gives predictions and probabilities."""
     rows = training.dataset.features.to_numpy(np.float32)
     options = {"zipmap": False} if training.dataset.classes else None
     return to_onnx(training.model, rows[:1], options=options).SerializeToString()
