@@ -50,19 +50,15 @@ def get_model():
     global loaded, failed, reason
     if loaded is None:
         with lock:
-            files = [path.stat()[6:] for path in (MODEL_PATH, CARD_PATH) if path.exists()]  # size and times
-            if loaded is None and files != failed:
+            found = [path.stat().st_mtime_ns for path in (MODEL_PATH, CARD_PATH) if path.exists()]
+            if loaded is None and found != failed:
                 try:
                     loaded = load()
                     log.info("model loaded", extra={"fields": {"version": loaded[1]["version"]}})
                 except Exception as error:
-                    failed, reason = (
-                        files,
-                        f"{MODEL_PATH.name} cannot be loaded ({type(error).__name__}); the log says more",
-                    )
-                    log.error(
-                        "model not loaded", extra={"fields": {"path": str(MODEL_PATH), "error": str(error)}}
-                    )
+                    failed = found
+                    reason = f"{MODEL_PATH.name} cannot be loaded ({type(error).__name__}); the log says more"
+                    log.error("model not loaded", extra={"fields": {"error": str(error)}})
     return loaded
 
 
