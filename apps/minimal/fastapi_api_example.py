@@ -61,7 +61,7 @@ def get_model():
                 except Exception as error:
                     failed = found
                     reason = f"{MODEL_PATH.name} cannot be loaded ({type(error).__name__}); the log says more"
-                    log.error("model not loaded", extra={"fields": {"error": str(error)}})
+                    log.error("model not loaded", extra={"fields": {"error": repr(error)}})
     return loaded
 
 
