@@ -21,7 +21,7 @@ Format = Literal["onnx", "skops", "joblib"]
 # What an ONNX model, which computes in 32 bits, may differ by from scikit-learn, which computes in 64.
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-3, 1e-4
 
-# The only types beyond skops's own defaults that a model file of ours may hold. See CONTRIBUTING.md.
+# The only types beyond skops's own defaults that a model file of ours may hold: none.
 TRUSTED_TYPES: list[str] = []
 
 

@@ -1,0 +1,137 @@
+"""Loading verifies, and each thing that can be wrong with a model is an error of its own."""
+
+import hashlib
+import json
+import pickle
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+
+from model_training import artifact
+from model_training.artifact import load
+from model_training.card import CardError
+from model_training.export import PROJECT
+
+
+def edit_card(folder: Path, change) -> None:
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    change(card)
+    path.write_text(json.dumps(card), encoding="utf-8")
+
+
+def put(folder: Path, format: str, content: bytes) -> None:
+    """Replace the model's file, and make the card agree: what an attacker with both would do."""
+    (folder / f"model.{format}").write_bytes(content)
+    edit_card(folder, lambda card: card["files"][format].update(sha256=hashlib.sha256(content).hexdigest()))
+
+
+@pytest.mark.parametrize("format", ["onnx", "skops", "joblib"])
+def test_one_flipped_bit_is_found_wherever_it_is(iris, format):
+    path = iris / f"model.{format}"
+    good = path.read_bytes()
+    chance = random.Random(0)
+    for _ in range(50):
+        bad = bytearray(good)
+        bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
+        path.write_bytes(bad)
+        with pytest.raises(artifact.HashMismatchError, match="export the model again"):
+            load(iris, format)
+
+
+def test_a_truncated_file_is_a_changed_file(iris):
+    path = iris / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(artifact.HashMismatchError):
+        load(iris)
+
+
+def test_a_missing_file(iris):
+    (iris / "model.onnx").unlink()
+    with pytest.raises(artifact.FileMissingError, match=r"model\.onnx cannot be read"):
+        load(iris)
+
+
+def test_a_format_that_the_card_does_not_list(iris):
+    edit_card(iris, lambda card: card["files"].pop("skops"))
+    with pytest.raises(artifact.FileMissingError, match="it lists onnx, joblib"):
+        load(iris, "skops")
+
+
+@pytest.mark.parametrize("format", ["skops", "joblib"])
+def test_another_scikit_learn(iris, format):
+    edit_card(iris, lambda card: card["inputs"]["versions"].update({"scikit-learn": "1.2.2"}))
+    with pytest.raises(artifact.VersionMismatchError, match=r"exported with scikit-learn 1\.2\.2, this is"):
+        load(iris, format)
+    assert load(iris, "onnx").format == "onnx"
+
+
+def test_a_model_that_answers_otherwise(iris):
+    edit_card(iris, lambda card: card["golden"][1].update(prediction=2))
+    with pytest.raises(artifact.GoldenRowsError, match="golden row 1 was 2 at export and is 1 here"):
+        load(iris)
+
+
+def test_bytes_that_no_library_can_read(iris):
+    put(iris, "onnx", b"not an ONNX model")
+    with pytest.raises(artifact.UnreadableError, match=r"onnx cannot read model\.onnx"):
+        load(iris)
+
+
+class Unknown(LogisticRegression):
+    """A type that no model file of ours has a need of."""
+
+
+def test_skops_refuses_a_type_that_is_not_trusted_and_runs_none_of_it(iris):
+    put(iris, "skops", skops.io.dumps(Unknown()))
+    with pytest.raises(artifact.UntrustedTypeError, match="Unknown"):
+        load(iris, "skops")
+
+
+class Attack:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_a_pickle_that_the_card_does_not_know_is_never_run(iris, tmp_path):
+    mark = tmp_path / "it ran"
+    (iris / "model.joblib").write_bytes(pickle.dumps(Attack(mark)))
+    with pytest.raises(artifact.HashMismatchError):
+        load(iris, "joblib")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no card at"),
+        ("", "cannot be read as a model card"),
+        ("[]", "is not a model card"),
+        ("{}", "name: Field required"),
+        ('{"name": "\\ud800"}', "model card"),
+    ],
+)
+def test_a_card_that_is_none(iris, content, says):
+    path = iris / "card.json"
+    path.unlink() if content is None else path.write_text(content, encoding="utf-8")
+    with pytest.raises(CardError, match=says):
+        load(iris)
+
+
+def test_loading_onnx_needs_no_scikit_learn(iris):
+    code = (
+        "import sys; from pathlib import Path; from model_training.artifact import load; "
+        f"load(Path({str(iris)!r})); print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
