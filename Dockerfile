@@ -1,0 +1,72 @@
+# One file, one target for each process:
+#   docker build -t ml-api:latest .                     the FastAPI server (the last target is the default)
+#   docker build --target flask -t ml-api:flask .       the Flask server
+#   docker build --target ui -t ml-ui:latest .          the Streamlit page
+#   docker build --target lab -t ml-lab:latest .        JupyterLab with the lessons
+# The versions are those of requirements.txt in every target.
+
+FROM python:3.12-slim AS base
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
+RUN useradd --create-home --uid 1000 app
+WORKDIR /app
+
+# --- environments: made with uv, which stays behind
+FROM base AS with-uv
+RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/venv
+ENV VIRTUAL_ENV=/opt/venv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+COPY requirements.txt ./
+
+FROM with-uv AS serving-env
+RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn flask waitress scikit-learn joblib
+
+FROM with-uv AS ui-env
+RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx
+
+FROM with-uv AS lab-env
+RUN uv pip install --no-cache --requirement requirements.txt
+
+# --- the model: trained while the image is built, with the versions that will load it
+FROM serving-env AS training
+RUN uv pip install --no-cache --constraint requirements.txt pandas skops skl2onnx onnxruntime
+COPY model_training ./model_training
+RUN python -m model_training.train iris
+
+# --- lab: everything that a learner needs
+FROM base AS lab
+COPY --from=lab-env /opt/venv /opt/venv
+COPY --chown=1000 . ./
+COPY --from=training --chown=1000 /app/models ./models
+COPY --from=training --chown=1000 /app/model.pkl /app/card.json ./
+RUN chown 1000 /app
+USER 1000
+EXPOSE 8888
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8888/api', timeout=3)"]
+CMD ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--ServerApp.root_dir=/app", "--LabApp.default_url=/lab/tree/notebooks"]
+
+# --- ui: the page, which knows the servers by their addresses only
+FROM base AS ui
+COPY --from=ui-env /opt/venv /opt/venv
+COPY .streamlit ./.streamlit
+COPY ui ./ui
+USER 1000
+EXPOSE 8501
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
+CMD ["streamlit", "run", "ui/app.py", "--server.address=0.0.0.0", "--server.port=8501", "--server.headless=true"]
+
+# --- serving: what a prediction needs, and nothing else
+FROM base AS serving
+COPY --from=serving-env /opt/venv /opt/venv
+COPY --from=training /app/model.pkl /app/card.json ./
+COPY apps ./apps
+USER 1000
+ENV HOST=0.0.0.0 MODEL_PATH=/app/model.pkl
+
+FROM serving AS flask
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:5000/health', timeout=3)"]
+CMD ["python", "-m", "apps.minimal.flask_api_example"]
+
+FROM serving AS fastapi
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health', timeout=3)"]
+CMD ["python", "-m", "apps.minimal.fastapi_api_example"]
