@@ -1,0 +1,26 @@
+"""The Streamlit page: python -m streamlit run ui/app.py, in the project's folder.
+
+FASTAPI_URL and FLASK_URL say where the servers are (http://127.0.0.1:8000 and http://127.0.0.1:5000).
+"""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent) not in sys.path:  # Streamlit puts the script's folder on the path, not the project's
+    sys.path.insert(0, str(HERE.parent))
+
+st.set_page_config(page_title="Servelab", page_icon=str(HERE / "mark.svg"), layout="wide")
+st.html(HERE / "style.css")
+st.logo(str(HERE / "mark.svg"), size="large")
+page = st.navigation(
+    [
+        st.Page(HERE / "pages" / "predict.py", title="Predict", default=True),
+        st.Page(HERE / "pages" / "compare.py", title="Compare"),
+        st.Page(HERE / "pages" / "health.py", title="Health"),
+    ],
+    position="top",
+)
+page.run()

@@ -1,0 +1,152 @@
+"""The model card as the page needs it. A server may send a bare one: only the features are certain."""
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input. `minimum` and `maximum` are what the servers accept, `low` and `high` what was seen in
+    training; None where the card does not say. `decimals`: how finely it was measured."""
+
+    name: str
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    low: float | None = None
+    high: float | None = None
+    start: float = 0.0
+    decimals: int = 2
+
+    @property
+    def step(self) -> float:
+        return 10.0**-self.decimals
+
+    def clamp(self, value: float) -> float:
+        """The nearest value that the servers accept."""
+        if self.minimum is not None:
+            value = max(value, self.minimum)
+        return value if self.maximum is None else min(value, self.maximum)
+
+    def any_value(self) -> float:
+        """A random value, as fine as those measured, from where the training data lies."""
+        low = self.low if self.low is not None else self.minimum if self.minimum is not None else 0.0
+        high = self.high if self.high is not None else self.maximum if self.maximum is not None else low + 1
+        return self.clamp(round(random.uniform(low, high), self.decimals))
+
+
+@dataclass(frozen=True)
+class Preset:
+    label: str
+    features: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model, as its server describes it. `indexed`: a prediction is the index of its class."""
+
+    features: tuple[Feature, ...]
+    name: str = "model"
+    version: str = ""
+    title: str = ""
+    origin: str = ""
+    algorithm: str = ""
+    target: str = ""
+    target_unit: str = ""
+    classes: tuple[str, ...] = ()
+    indexed: bool = False
+    presets: tuple[Preset, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Tells one model's inputs from another's in the session."""
+        return f"{self.name}-{self.version}-{len(self.features)}"
+
+    @property
+    def medians(self) -> list[float]:
+        return [feature.start for feature in self.features]
+
+    def random_row(self) -> list[float]:
+        return [feature.any_value() for feature in self.features]
+
+
+def read_card(body: Any) -> Card:
+    """The card in the JSON of GET /model; ValueError, saying what is missing, where there is none.
+
+    Only `features` must be there. Whatever else is absent, or not of the expected kind, is left out.
+    """
+    entries = body.get("features") if isinstance(body, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("it names no features")
+    presets = _presets(body.get("presets"), len(entries))
+    columns = list(zip(*(preset.features for preset in presets), strict=True)) or [()] * len(entries)
+    target = body.get("target") if isinstance(body.get("target"), dict) else {}
+    classes = body.get("classes") if isinstance(body.get("classes"), list) else []
+    return Card(
+        features=tuple(
+            _feature(entry, number, column)
+            for number, (entry, column) in enumerate(zip(entries, columns, strict=True), 1)
+        ),
+        name=_text(body.get("name")) or "model",
+        version=_text(body.get("version")),
+        title=_text(body.get("title")),
+        origin=_text(body.get("origin")),
+        algorithm=_text(body.get("algorithm")),
+        target=_text(target.get("name")),
+        target_unit=_text(target.get("unit")),
+        classes=tuple(str(label)[:80] for label in classes),
+        indexed="card_format" in body,
+        presets=presets,
+    )
+
+
+def _feature(entry: Any, number: int, examples: tuple[float, ...]) -> Feature:
+    fields = entry if isinstance(entry, dict) else {"name": entry}
+    minimum, maximum = _number(fields.get("minimum")), _number(fields.get("maximum"))
+    if minimum is not None and maximum is not None and minimum >= maximum:
+        minimum = maximum = None
+    observed = fields.get("observed")
+    low, high = map(_number, observed) if isinstance(observed, list) and len(observed) == 2 else (None, None)
+    if low is None or high is None or low > high:
+        low = high = None
+    median = _number(fields.get("median"))
+    known = [value for value in (low, high, median, *examples) if value is not None]
+    start = median if median is not None else (low + high) / 2 if low is not None else 0.0
+    feature = Feature(
+        name=_text(fields.get("name")) or f"feature {number}",
+        unit=_text(fields.get("unit")) or None,
+        minimum=minimum,
+        maximum=maximum,
+        low=low,
+        high=high,
+        decimals=max((_decimals(value) for value in known), default=2),
+    )
+    return Feature(**{**vars(feature), "start": feature.clamp(start)})
+
+
+def _presets(entries: Any, width: int) -> tuple[Preset, ...]:
+    presets = []
+    for number, entry in enumerate(entries if isinstance(entries, list) else (), 1):
+        row = entry.get("features") if isinstance(entry, dict) else None
+        values = [_number(value) for value in row] if isinstance(row, list) else []
+        if len(values) == width and None not in values:
+            presets.append(Preset(_text(entry.get("label")) or f"example {number}", tuple(values)))
+    return tuple(presets)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number that a browser can hold, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e300 and math.isfinite(value) else None
+
+
+def _text(value: Any) -> str:
+    return value.strip()[:200] if isinstance(value, str) else ""
+
+
+def _decimals(value: float) -> int:
+    """How many decimals it takes to write the value, at most six."""
+    return next((digits for digits in range(6) if round(value, digits) == value), 6)

@@ -1,0 +1,99 @@
+"""Inputs that a server must refuse, made from an input that it takes."""
+
+import json
+from dataclasses import dataclass
+
+from ui.card import Card
+from ui.client import JSON, Exchange, Failure, Server, predict_body, send
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A request with one thing wrong. `why` says why a server must not let it pass."""
+
+    name: str
+    why: str
+    content: bytes | None
+    headers: tuple[tuple[str, str], ...] = tuple(JSON.items())
+    method: str = "POST"
+    path: str = "/predict"
+
+    def send(self, server: Server) -> Exchange | Failure:
+        return send(server, self.method, self.path, self.content, dict(self.headers))
+
+
+def mistakes(card: Card, features: list[float]) -> list[Mistake]:
+    """Every mistake that this model's inputs allow; all but the named part is as in `features`."""
+
+    def first(value: object) -> bytes:
+        return json.dumps({"features": [value, *features[1:]]}).encode()
+
+    good = predict_body(features)
+    found = [
+        Mistake("a word for a number", "It cannot be computed with.", first("five")),
+        Mistake(
+            "a number written as text",
+            'Taking "5.1" for 5.1 would hide a fault in the program that sent it.',
+            first(str(features[0])),
+        ),
+        Mistake("NaN", "JSON has no such number, though Python writes it.", first(float("nan"))),
+        Mistake(
+            "a number too large to hold", "1e999 becomes infinity.", first(0).replace(b"[0", b"[1e999", 1)
+        ),
+        Mistake("true for a number", "Python would count it as 1.", first(True)),
+        Mistake("null for a number", "The model has not learned what to do with a gap.", first(None)),
+        Mistake("one number too few", "The model needs every feature.", _body({"features": features[:-1]})),
+        Mistake("one number too many", "Which one is the extra one?", _body({"features": [*features, 1.0]})),
+        Mistake("a list in the list", "The API takes one row at a time.", _body({"features": [features]})),
+        Mistake("no field features", "There is nothing to predict from.", _body({"values": features})),
+        Mistake(
+            "a field too many", "A misspelt option would go unnoticed.", _body({"features": features, "x": 1})
+        ),
+        Mistake("a list instead of an object", "It has no field features.", _body(features)),
+        Mistake("JSON that breaks off", "The rest may have been lost on the way.", good[:-2]),
+        Mistake("an empty body", "There is nothing to read.", b""),
+        Mistake(
+            "the wrong content type",
+            "A server should read a body only as what it is said to be.",
+            good,
+            (("Content-Type", "text/plain"),),
+        ),
+        Mistake("GET instead of POST", "The address is right, the method is not.", None, (), "GET"),
+        Mistake("an address that does not exist", "Nobody lives there.", good, path="/prediction"),
+    ]
+    for position, feature in enumerate(card.features):
+        if feature.maximum is not None:
+            beyond = features.copy()
+            beyond[position] = feature.maximum * 10 if feature.maximum > 0 else feature.maximum + 1
+            found.insert(
+                3,
+                Mistake(
+                    "a number out of range", f"No {feature.name} is so large.", _body({"features": beyond})
+                ),
+            )
+            break
+    return found
+
+
+def verdict(one: Exchange | Failure, other: Exchange | Failure) -> tuple[bool, str]:
+    """Whether both refuse alike, and what the two answers have in common, in a sentence."""
+    for answer in (one, other):
+        if isinstance(answer, Failure):
+            return False, f"Nothing to compare: {answer.sentence}"
+    names = f"{one.server.name} {one.status}, {other.server.name} {other.status}"
+    if max(one.status, other.status) >= 500:
+        return False, f"A client's mistake became a server's error: {names}."
+    accepted = [answer.server.name for answer in (one, other) if answer.status < 400]
+    if len(accepted) == 2:
+        return False, f"Both accept it, and should not: {names}."
+    if accepted:
+        return False, f"{accepted[0]} accepts what the other refuses: {names}."
+    if one.status != other.status:
+        return False, f"Both refuse it, but not with the same status: {names}."
+    if one.body is None or one.body != other.body:
+        return False, f"Both refuse it with status {one.status}, but not in the same words."
+    return True, f"Both refuse it alike: status {one.status} and the same JSON."
+
+
+def _body(value: object) -> bytes:
+    return json.dumps(value).encode()

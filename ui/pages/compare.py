@@ -1,0 +1,173 @@
+"""Compare: the same input to both servers, once, many times, and wrong."""
+
+import pandas as pd
+import streamlit as st
+
+from ui import charts, client, inputs, latency, mistakes
+from ui.card import Card
+from ui.notices import plain, show
+from ui.prediction import Prediction
+
+# What a header that differs means; the others speak for themselves.
+HEADERS = {
+    "server": "the program that serves it",
+    "date": "when it was answered",
+    "content-length": "bytes in the body: the same JSON, written with or without spaces",
+    "connection": "whether the connection stays open",
+}
+Answer = client.Exchange | client.Failure
+
+
+def main() -> None:
+    st.title("Compare", anchor=False)
+    st.markdown("Send the same input to both servers: once, many times, or with a mistake in it.")
+    pair = client.servers()
+    card, failures = client.first_card(pair)
+    if card is None:
+        for failure in failures:
+            show(failure)
+        st.button("Try again", icon=":material/refresh:")
+        return
+    st.subheader("Input", anchor=False)
+    inputs.examples(card)
+    with st.expander(f"Values: {summary(card)}"):
+        row = inputs.fields(card)
+    once, many, wrong = st.tabs(["Once", "Many times", "With a mistake"], key="way")
+    with once:
+        send_once(pair, card, row)
+    with many:
+        send_many(pair, row)
+    with wrong:
+        send_wrong(pair, card, row)
+
+
+def summary(card: Card) -> str:
+    row = inputs.values(card)
+    text = ", ".join(f"{value:g}" for value in row[:6])
+    return plain(text) + (f" and {len(row) - 6} more" if len(row) > 6 else "")
+
+
+def send_once(pair: tuple[client.Server, client.Server], card: Card, row: list[float]) -> None:
+    if st.button("Send to both", type="primary", icon=":material/send:"):
+        st.session_state["once"] = (card.key, row, [client.predict(server, row, card) for server in pair])
+    kept = st.session_state.get("once")
+    if kept is None or kept[0] != card.key:
+        st.caption("One request to each; the answers appear side by side.")
+        return
+    answers = [answer if isinstance(answer, client.Failure) else answer[1] for answer in kept[2]]
+    predictions = [None if isinstance(answer, client.Failure) else answer[0] for answer in kept[2]]
+    st.markdown(f"**{agreement(answers, predictions)}**")
+    side_by_side(pair, answers)
+    if all(isinstance(answer, client.Exchange) for answer in answers):
+        headers(*answers)
+
+
+def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> str:
+    one, other = answers
+    for answer in answers:
+        if isinstance(answer, client.Failure):
+            return f"Nothing to compare: {plain(answer.sentence)}"
+    if one.status == other.status and one.body == other.body:
+        return f"Both answer alike: {plain(predictions[0].words)}. Same status, same JSON."
+    return f"They differ: {plain(predictions[0].words)} and {plain(predictions[1].words)}."
+
+
+def side_by_side(pair: tuple[client.Server, client.Server], answers: list[Answer]) -> None:
+    for column, server, answer in zip(st.columns(2, gap="medium"), pair, answers, strict=True):
+        with column, st.container(border=True):
+            st.markdown(f"#### {server.mark} {server.name}")
+            exchange = answer if isinstance(answer, client.Exchange) else answer.exchange
+            if isinstance(answer, client.Failure):
+                show(answer)
+            if exchange:
+                st.caption(f"status {exchange.status} · {exchange.milliseconds:.1f} ms")
+                st.code(exchange.text[:5_000], language="json", wrap_lines=True)
+
+
+def headers(one: client.Exchange, other: client.Exchange) -> None:
+    """A table of the response headers that are not the same in both."""
+    names = sorted(set(one.headers) | set(other.headers))
+    rows = [
+        (name, one.headers.get(name, "not sent"), other.headers.get(name, "not sent"), HEADERS.get(name, ""))
+        for name in names
+        if one.headers.get(name) != other.headers.get(name)
+    ]
+    st.markdown("##### Headers that differ")
+    if not rows:
+        st.caption("None.")
+        return
+    frame = pd.DataFrame(rows, columns=["header", one.server.name, other.server.name, "what it is"])
+    st.table(frame, hide_index=True, border="horizontal", alt="Response headers that differ")
+
+
+def send_many(pair: tuple[client.Server, client.Server], row: list[float]) -> None:
+    n = st.segmented_control("Requests to each", [50, 200, 1000], default=200, required=True, key="requests")
+    if st.button("Measure", type="primary", icon=":material/timer:"):
+        bar, result = st.progress(0.0, text="Warming up"), None
+        for result in latency.measure(pair, row, n):
+            if isinstance(result, client.Failure):
+                break
+            done = len(result[1].milliseconds)
+            if done % max(1, n // 50) == 0:
+                bar.progress(done / n, text=f"{done} of {n} requests to each")
+        bar.empty()
+        st.session_state["many"] = result
+    result = st.session_state.get("many")
+    if result is None:
+        st.caption(
+            "The servers take turns, request by request, after a few that are not counted: "
+            "so neither has the warm machine to itself."
+        )
+    elif isinstance(result, client.Failure):
+        show(result)
+    else:
+        measured(result)
+
+
+def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
+    first, *rest = latency.reading(*timings)
+    st.markdown(f"**{first}**")
+    for sentence in rest:
+        st.markdown(sentence)
+    st.altair_chart(
+        charts.latencies(timings),
+        width="stretch",
+        alt="How many answers took how long, for both servers; the table below has the percentiles.",
+    )
+    one, other = timings
+    st.caption(
+        f"How many answers took how long. Solid line: {one.server.name}; dashed line: {other.server.name}. "
+        "The upright lines are the medians; the slowest answers lie beyond the right edge."
+    )
+    figures = {
+        timing.server.name: {
+            "p50": f"{timing.percentile(0.5):.2f} ms",
+            "p90": f"{timing.percentile(0.9):.2f} ms",
+            "p99": f"{timing.percentile(0.99):.2f} ms",
+            "slowest": f"{max(timing.milliseconds):.2f} ms",
+            "requests": f"{len(timing.milliseconds):,}",
+            "per second": f"{timing.per_second:,.0f}",
+        }
+        for timing in timings
+    }
+    st.table(figures, border="horizontal", alt="Percentiles of the latencies of both servers")
+    st.caption("p90: nine of ten answers came within this time.")
+
+
+def send_wrong(pair: tuple[client.Server, client.Server], card: Card, row: list[float]) -> None:
+    choices = {mistake.name: mistake for mistake in mistakes.mistakes(card, row)}
+    name = st.selectbox("Mistake", list(choices), key="mistake")
+    mistake = choices[name]
+    st.caption(plain(mistake.why))
+    if st.button("Send it to both", type="primary", icon=":material/send:"):
+        st.session_state["wrong"] = (name, [mistake.send(server) for server in pair])
+    kept = st.session_state.get("wrong")
+    if kept is None or kept[0] != name:
+        return
+    alike, words = mistakes.verdict(*kept[1])
+    icon = ":material/check_circle:" if alike else ":material/warning:"
+    (st.success if alike else st.warning)(f"**{plain(words)}**", icon=icon)
+    side_by_side(pair, kept[1])
+
+
+main()
