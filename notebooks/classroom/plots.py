@@ -55,12 +55,12 @@ STYLE = {
     "ytick.color": palette.muted,
     "legend.frameon": False,
 }
+plt.rcParams.update(STYLE)
 
 
 def figure(title: str = "", *, x: str = "", y: str = "", columns: int = 1, **kwargs):
     """A figure in the lessons' style with `columns` axes: (figure, axes). The rest goes to `subplots`."""
-    with plt.rc_context(STYLE):
-        drawn, axes = plt.subplots(1, columns, **kwargs)
+    drawn, axes = plt.subplots(1, columns, **kwargs)
     if columns == 1:
         axes.set(title=title, xlabel=x, ylabel=y)
     elif title:
@@ -71,7 +71,6 @@ def figure(title: str = "", *, x: str = "", y: str = "", columns: int = 1, **kwa
 def show(drawn, caption: str) -> None:
     """Display the figure with its caption as text, which a screen reader reads too, and close it."""
     png = io.BytesIO()
-    with plt.rc_context(STYLE):
-        drawn.savefig(png, format="png", metadata={"Software": None})
+    drawn.savefig(png, format="png", metadata={"Software": None})
     plt.close(drawn)
     display(Image(png.getvalue(), alt="A plot; its caption follows."), Markdown(f"*{caption}*"))

@@ -163,7 +163,7 @@ def test_hints_come_one_after_the_other(register, capsys):
 
 
 @pytest.mark.parametrize("call", [exercises.check, exercises.hint, exercises.solution])
-@pytest.mark.parametrize("id", ["98.7", "", "x.y", 1.1, None])
+@pytest.mark.parametrize("id", ["98.7", "1.99", "", "x.y", 98.7, None])
 def test_an_unknown_exercise_is_said_to_be_unknown(call, id, capsys):
     call(id)
     assert "no such exercise" in capsys.readouterr().out
