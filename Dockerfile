@@ -12,7 +12,7 @@ WORKDIR /app
 
 # --- environments: made with uv, which stays behind
 FROM base AS with-uv
-RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/venv
+RUN pip install --no-cache-dir uv==0.13.9 && python -m venv --without-pip /opt/venv
 ENV VIRTUAL_ENV=/opt/venv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 COPY requirements.txt ./
 
