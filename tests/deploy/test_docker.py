@@ -1,0 +1,84 @@
+"""The images and the classroom, as far as they can be checked without building them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def compose_command() -> list[str] | None:
+    """`docker compose`, or the older `docker-compose`, or None."""
+    if (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
+    ):
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+def test_the_linter_has_nothing_to_say_about_the_dockerfile():
+    linter = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    if not linter:
+        pytest.skip("hadolint has no build for this system")
+    done = subprocess.run([linter, str(ROOT / "Dockerfile")], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_compose_accepts_the_classroom():
+    command = compose_command()
+    if not command:
+        pytest.skip("neither docker compose nor docker-compose is installed")
+    done = subprocess.run(
+        [*command, "-f", str(ROOT / "docker-compose.yml"), "config", "-q"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_port_is_bound_to_this_machine_only():
+    for name, service in COMPOSE["services"].items():
+        assert service["ports"], name
+        for port in service["ports"]:
+            assert port.startswith("127.0.0.1:"), f"{name} publishes {port} to the network"
+
+
+def test_every_service_is_an_image_of_ours_with_a_health_check_and_no_rights():
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    by_name = {
+        stage.split(" AS ")[1].split("\n")[0]: stage for stage in stages if " AS " in stage.split("\n")[0]
+    }
+    for name, service in COMPOSE["services"].items():
+        stage = by_name[service["build"]["target"]]
+        assert "HEALTHCHECK" in stage and "CMD [" in stage, name
+        parent = by_name[stage.split(" ")[0]]
+        assert "USER 1000" in stage + parent, name
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_page_and_the_lab_wait_for_healthy_servers():
+    for name in ("ui", "lab"):
+        waits = COMPOSE["services"][name]["depends_on"]
+        assert waits == {server: {"condition": "service_healthy"} for server in ("fastapi", "flask")}
+
+
+def test_the_default_target_is_the_fastapi_server():
+    assert re.findall(r"^FROM .* AS (\w+)$", DOCKERFILE, flags=re.MULTILINE)[-1] == "fastapi"
+
+
+def test_no_secret_and_no_model_of_this_machine_gets_into_an_image():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    assert not {"!.env", "!model.pkl", "!models", "!.git"} & set(rules)
+
+
+def test_no_token_has_a_default():
+    assert COMPOSE["services"]["lab"]["environment"] == ["JUPYTER_TOKEN"]
