@@ -17,9 +17,7 @@ RECORDS = ROOT / ".kit" / "servers"
 LOGS_KEPT = 7 * 24 * 3600  # seconds since anything was written
 
 
-def spawn(
-    command: list[str], log: Path, *, env: Mapping[str, str], own_group: bool = False
-) -> subprocess.Popen:
+def spawn(command: list[str], log: Path, *, env: Mapping[str, str], own_group: bool = False) -> psutil.Popen:
     """Start a process that a Ctrl-C, or Jupyter's "interrupt", does not reach: only we stop it.
 
     On POSIX both are a SIGINT to the whole process group. The child stays in our group, because a Jupyter
@@ -35,12 +33,12 @@ def spawn(
         options = {"cwd": ROOT, "env": {**os.environ, **env}, "stdin": subprocess.DEVNULL}
         options |= {"stdout": output, "stderr": subprocess.STDOUT}
         if os.name == "nt":
-            return subprocess.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
+            return psutil.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
         if own_group:
-            return subprocess.Popen(command, process_group=0, **options)
+            return psutil.Popen(command, process_group=0, **options)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return subprocess.Popen(command, **options)
+            return psutil.Popen(command, **options)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -62,15 +60,15 @@ def end(process: psutil.Process, grace: float) -> None:
     psutil.wait_procs([process, *family], timeout=grace)
 
 
-def write_record(name: str, process: subprocess.Popen, arguments: list[str]) -> Path:
+def write_record(name: str, process: psutil.Popen, port: int, arguments: list[str]) -> Path:
     """Note a process that we own, so that `reclaim` can find it should we be killed."""
     RECORDS.mkdir(parents=True, exist_ok=True)
     record, draft = RECORDS / f"{name}-{process.pid}.json", RECORDS / f"{name}-{process.pid}.draft"
     owner = psutil.Process()
-    noted = {"name": name, "pid": process.pid, "arguments": arguments}
-    noted |= {"created": 0.0, "owner": owner.pid, "owner_created": owner.create_time()}
+    noted = {"name": name, "port": port, "pid": process.pid, "arguments": arguments, "created": 0.0}
+    noted |= {"owner": owner.pid, "owner_created": owner.create_time()}
     with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
-        noted["created"] = psutil.Process(process.pid).create_time()
+        noted["created"] = process.create_time()
     draft.write_text(json.dumps(noted), encoding="utf-8")
     return draft.replace(record)  # at once: another Python may be reading the records
 

@@ -86,7 +86,7 @@ class Server:
         command = [sys.executable, *arguments]
         self.process = spawn(command, self.log, env=settings, own_group=self.kind.own_group)
         _running.append(self)
-        self._record = write_record(name, self.process, arguments)
+        self._record = write_record(name, self.process, self.port, arguments)
 
     @property
     def alive(self) -> bool:
@@ -142,8 +142,8 @@ class Server:
     def stop(self) -> None:
         """End the process and all that it started. Stopping it twice does no harm."""
         if self in _running:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                end(psutil.Process(self.process.pid), self.kind.grace)
+            if self.alive:
+                end(self.process, self.kind.grace)
             self.process.wait()
             _running.remove(self)
         self._client.close()
@@ -155,10 +155,10 @@ class Server:
     def _listens(self) -> bool:
         """True when the process, or one that it started, holds the port: nobody else can answer there."""
         try:
-            process = psutil.Process(self.process.pid)
+            family = (self.process, *self.process.children(recursive=True))
             return any(
                 connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port
-                for member in (process, *process.children(recursive=True))
+                for member in family
                 for connection in member.net_connections("tcp")
             )
         except psutil.NoSuchProcess:  # it, or a child of it, has ended meanwhile
