@@ -1,0 +1,187 @@
+"""Every block of code in the README runs, where the machine has what it needs."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from classroom.servers import serve
+
+from model_training.train import main as train
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+)
+BASH = shutil.which("bash")
+
+
+def block(language: str, holding: str) -> str:
+    """The one block of this language that has `holding` in it."""
+    found = [text for name, text in BLOCKS if name == language and holding in text]
+    assert len(found) == 1, f"{len(found)} {language} blocks with {holding}"
+    return found[0]
+
+
+def test_every_block_has_a_test_here():
+    tests = Path(__file__).read_text(encoding="utf-8")
+    held = re.findall(r'block\("(\w+)", "([^"]+)"\)', tests)
+    for language, text in BLOCKS:
+        assert any(language == name and holding in text for name, holding in held), text
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of what the README's commands need, with a trained model."""
+    copy = tmp_path_factory.mktemp("project")
+    for room in ("apps", "model_training"):
+        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", copy)
+    assert train(["iris", "--root", str(copy)]) == 0
+    return copy
+
+
+@pytest.fixture(scope="module")
+def live(project):
+    """Both servers; `live(text)` is the text with the addresses that they have here."""
+    env = {"MODEL_PATH": str(project / "model.pkl")}
+    with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
+        yield lambda text: text.replace("http://127.0.0.1:8000", fastapi.url).replace(
+            "http://127.0.0.1:5000", flask.url
+        )
+
+
+def run(command: list[str], cwd: Path, **env: str) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, encoding="utf-8", timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
+def test_the_curl_example(live, project):
+    said = run([BASH, "-ec", live(block("bash", "curl"))], project)
+    assert said.startswith('{"prediction":[0]}{"status":"ok"')
+
+
+@pytest.mark.skipif(not shutil.which("pwsh"), reason="needs PowerShell (pwsh)")
+def test_the_powershell_example(live, project):
+    said = run(["pwsh", "-NoProfile", "-Command", live(block("powershell", "Invoke-RestMethod"))], project)
+    assert "prediction" in said and "ok" in said
+
+
+def test_the_python_example(live, project):
+    said = run([sys.executable, "-c", live(block("python", "import httpx"))], project)
+    assert said == "200 {'prediction': [0]}\n" * 2
+
+
+def test_loading_a_model_folder(project):
+    said = run([sys.executable, "-c", block("python", "artifact import load")], project)
+    assert "['setosa', 'versicolor', 'virginica']" in said
+
+
+def environment(project: Path, port: int) -> dict[str, str]:
+    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {"PATH": tools, "PORT": str(port), "UVICORN_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
+@pytest.mark.parametrize(
+    "command",
+    [block("bash", "uvicorn apps"), block("bash", "python -m apps.minimal.flask")],
+    ids=["reload", "flask"],
+)
+def test_a_server_started_as_the_readme_says_answers(project, command):
+    answers_when_started(command, project)
+
+
+@pytest.mark.skipif(
+    not (os.environ.get("CI") and BASH and os.name != "nt"), reason="downloads everything: only on CI"
+)
+@pytest.mark.timeout(900)
+def test_an_environment_of_ones_own_with_pip_alone(tmp_path, project):
+    own = shutil.copytree(
+        project, tmp_path / "own", ignore=shutil.ignore_patterns("models", "model.pkl", "card.json")
+    )
+    lines = block("bash", "pip install -r").splitlines()
+    lines[0] = lines[0].replace("python", sys.executable, 1)
+    run([BASH, "-ec", "\n".join(lines[:-1])], own)
+    answers_when_started(f". .venv/bin/activate\n{lines[-1]}", own)
+
+
+def test_the_windows_commands_are_the_same(project):
+    bash, powershell = block("bash", "pip install -r"), block("powershell", "pip install -r")
+    assert bash.replace(". .venv/bin/activate", r".\.venv\Scripts\Activate.ps1") == powershell
+
+
+def answers_when_started(command: str, cwd: Path) -> None:
+    """The command starts a server that predicts; it is stopped again."""
+    import httpx
+    from classroom.servers import free_port
+
+    port = free_port()
+    process = subprocess.Popen(
+        [BASH, "-ec", command], cwd=cwd, env=os.environ | environment(cwd, port), start_new_session=True
+    )
+    try:
+        transport = httpx.HTTPTransport(retries=0)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=60) as client:
+            for _ in range(600):
+                assert process.poll() is None, "the server ended"
+                try:
+                    answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.1)
+            assert answer.json() == {"prediction": [0]}
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+@pytest.mark.parametrize("command", ["up", "test"])
+def test_the_two_commands_exist(command):
+    text = {"up": block("bash", "kit.py up"), "test": block("bash", "kit.py test")}[command]
+    assert text == f"python kit.py {command}\n"
+    assert command in run([sys.executable, "kit.py", command, "--help"], ROOT)
+
+
+def docker_engine() -> bool:
+    return (
+        bool(shutil.which("docker"))
+        and not subprocess.run(["docker", "info"], capture_output=True).returncode
+    )
+
+
+@pytest.mark.timeout(900)
+def test_the_image_is_built_and_answers():
+    if not docker_engine():
+        pytest.skip("needs a Docker engine")
+    build, start = block("bash", "docker build -t").splitlines()
+    run([BASH, "-ec", build], ROOT)
+    name = "servelab-readme-test"
+    run(
+        [
+            BASH,
+            "-ec",
+            start.replace("--rm", f"--rm -d --name {name}").replace("127.0.0.1:8000:8000", "127.0.0.1::8000"),
+        ],
+        ROOT,
+    )
+    try:
+        address = run(["docker", "port", name, "8000"], ROOT).strip()
+        ask = f"for i in $(seq 60); do curl -sf http://{address}/health && exit 0; sleep 0.5; done; exit 1"
+        assert '"status":"ok"' in run([BASH, "-c", ask], ROOT)
+    finally:
+        run(["docker", "stop", "-t", "5", name], ROOT)
+
+
+def test_the_classroom_is_the_one_that_is_checked():
+    assert block("bash", "docker compose up") == "docker compose up --build\n"
+    assert (ROOT / "docker-compose.yml").exists()

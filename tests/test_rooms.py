@@ -1,0 +1,44 @@
+"""Imports run downwards only: each room may import those named here, and nothing else of ours."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {
+    "model_training": {"model_training"},
+    "apps/minimal": set(),
+    "ui": {"ui", "card", "client"},
+    "notebooks/classroom": {"classroom", "model_training", "apps"},
+}
+ROOMS = {"kit", "notebooks", "classroom", "solutions", "apps", "ui", "model_training", "tests"}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names that a file imports, at any depth of it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_lies_below_it(room):
+    files = list((ROOT / room).rglob("*.py"))
+    assert files
+    for path in files:
+        wrong = imported(path) & ROOMS - MAY_IMPORT[room]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {', '.join(wrong)}"
+
+
+def test_there_is_no_room_for_odds_and_ends():
+    names = {path.stem for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    assert not names & {"utils", "util", "common", "helpers", "helper", "misc"}
+
+
+def test_loading_a_model_needs_no_training_library():
+    assert not imported(ROOT / "model_training" / "artifact.py") & {"skl2onnx", "matplotlib"}
