@@ -14,13 +14,13 @@ if str(HERE.parent) not in sys.path:  # Streamlit puts the script's folder on th
 
 st.set_page_config(page_title="Servelab", page_icon=str(HERE / "mark.svg"), layout="wide")
 st.html(HERE / "style.css")
-st.logo(str(HERE / "mark.svg"), size="large")
-page = st.navigation(
-    [
-        st.Page(HERE / "pages" / "predict.py", title="Predict", default=True),
-        st.Page(HERE / "pages" / "compare.py", title="Compare"),
-        st.Page(HERE / "pages" / "health.py", title="Health"),
-    ],
-    position="top",
-)
+pages = [
+    st.Page(HERE / "pages" / "predict.py", title="Predict", default=True),
+    st.Page(HERE / "pages" / "compare.py", title="Compare"),
+    st.Page(HERE / "pages" / "health.py", title="Health"),
+]
+page = st.navigation(pages, position="hidden")
+with st.container(key="top", horizontal=True, gap="small"):  # Streamlit's own bar folds away on a phone
+    for link in pages:
+        st.page_link(link, width="content")
 page.run()

@@ -26,10 +26,9 @@ def probabilities(prediction: Prediction, colour: str) -> altair.LayerChart:
             "predicted": [name == prediction.label for name, _ in prediction.probabilities],
         }
     )
+    axis = altair.Axis(labelLimit=140, labelFontSize=13, labelColor=_ink(), ticks=False, domain=False)
     base = altair.Chart(frame).encode(
-        y=altair.Y(
-            "class:N", sort=None, title=None, axis=altair.Axis(labelLimit=140, ticks=False, domain=False)
-        ),
+        y=altair.Y("class:N", sort=None, title=None, axis=axis),
         x=altair.X("probability:Q", scale=altair.Scale(domain=[0, 1.18]), axis=None),
         tooltip=[altair.Tooltip("class:N"), altair.Tooltip("probability:Q", format=".4f")],
     )
@@ -37,15 +36,20 @@ def probabilities(prediction: Prediction, colour: str) -> altair.LayerChart:
         opacity=altair.condition("datum.predicted", altair.value(1), altair.value(0.45))
     )
     labels = base.mark_text(align="left", dx=6, fontSize=13, color=_ink()).encode(text="text:N")
-    return (bars + labels).properties(height=altair.Step(34)).configure_view(strokeWidth=0)
+    return (
+        (bars + labels)
+        .properties(height=altair.Step(34))
+        .configure(background="transparent")
+        .configure_view(strokeWidth=0)
+    )
 
 
 def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
     """How many answers took how long, both servers on one axis, with a line at each median.
 
-    The axis ends where 99 of 100 answers have come, so that one straggler does not flatten the rest.
+    The axis ends soon after 19 of 20 answers have come, so that a straggler does not flatten the rest.
     """
-    end = max(timing.percentile(0.99) for timing in timings) * 1.05
+    end = max(timing.percentile(0.95) for timing in timings) * 1.15
     width = end / BINS
     rows, medians = [], []
     for timing in timings:
@@ -71,7 +75,7 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
     areas = (
         altair.Chart(pandas.DataFrame(rows))
         .mark_area(interpolate="step-after", fillOpacity=0.22, line=False)
-        .encode(x=x, y=altair.Y("answers:Q", title="answers", stack=None), color=colour)
+        .encode(x=x, y=altair.Y("answers:Q", title="number of answers", stack=None), color=colour)
     )
     outlines = (
         altair.Chart(pandas.DataFrame(rows))
@@ -89,4 +93,4 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
         .mark_rule(strokeWidth=1.5)
         .encode(x=x, color=colour, strokeDash=dash)
     )
-    return (areas + outlines + rules).properties(height=260)
+    return (areas + outlines + rules).properties(height=260).configure(background="transparent")

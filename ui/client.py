@@ -37,7 +37,7 @@ class Server:
     module: str
     default_port: int
     colour: str
-    mark: str
+    mark: str  # in Streamlit's Markdown
 
     @property
     def port(self) -> int | None:
@@ -70,7 +70,7 @@ def servers() -> tuple[Server, Server]:
             "apps.minimal.fastapi_api_example",
             8000,
             "#0072B2",
-            "●",
+            ":blue[●]",
         ),
         Server(
             "Flask",
@@ -79,7 +79,7 @@ def servers() -> tuple[Server, Server]:
             "apps.minimal.flask_api_example",
             5000,
             "#D55E00",
-            "■",
+            ":orange[■]",
         ),
     )
 

@@ -17,6 +17,7 @@ def values(card: Card) -> list[float]:
 
 def examples(card: Card) -> bool:
     """A button for each preset and one for a random row; True when one was pressed in this run."""
+    st.caption("Fill the fields with an example:")
     with st.container(horizontal=True, gap="small", key="examples"):
         pressed = [
             st.button(
@@ -33,7 +34,10 @@ def examples(card: Card) -> bool:
 
 
 def fields(card: Card) -> list[float]:
-    """A labelled number field for each feature, in a grid; returns the row."""
+    """A labelled number field for each feature, in a grid; returns the row.
+
+    The label ends with the range of the training data; the field refuses what the servers would refuse.
+    """
     row = values(card)
     with st.container(key="features"):
         for index, (feature, value) in enumerate(zip(card.features, row, strict=True)):
@@ -47,7 +51,6 @@ def fields(card: Card) -> list[float]:
                 step=feature.step,
                 format="%.10g",
                 key=key,
-                help=_limits(feature),
             )
     st.session_state[_slot(card)] = row
     return list(row)
@@ -55,21 +58,13 @@ def fields(card: Card) -> list[float]:
 
 def _label(feature: Feature) -> str:
     unit = f" ({plain(feature.unit)})" if feature.unit else ""
-    seen = f"  :small[:gray[{plain(_range(feature.low, feature.high))}]]" if feature.low is not None else ""
-    return f"{plain(feature.name)}{unit}{seen}"
-
-
-def _limits(feature: Feature) -> str | None:
-    seen, taken = [], []
-    if feature.low is not None:
-        seen = [f"In the training data: {_range(feature.low, feature.high)}."]
-    if feature.minimum is not None and feature.maximum is not None:
-        taken = [f"The servers accept {_range(feature.minimum, feature.maximum)}."]
-    return plain(" ".join(seen + taken)) or None
-
-
-def _range(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)}"
+    low, high = (feature.minimum, feature.maximum) if feature.low is None else (feature.low, feature.high)
+    usual = (
+        ""
+        if low is None or high is None
+        else f" :small[:gray[{plain(number(low))} to {plain(number(high))}]]"
+    )
+    return f"{plain(feature.name)}{unit}{usual}"
 
 
 def _accepted(card: Card, row: list[float]) -> list[float]:

@@ -74,31 +74,29 @@ def reading(one: Timing, other: Timing) -> list[str]:
     """The comparison in plain sentences, none of which says more than the figures do."""
     fast, slow = sorted((one, other), key=lambda timing: timing.percentile(0.5))
     quick, late = fast.percentile(0.5), slow.percentile(0.5)
-    medians = f"{quick:.1f} ms from {fast.server.name}, {late:.1f} ms from {slow.server.name}"
+    halves = f"Half of {fast.server.name}'s answers came within {quick:.1f} ms, "
+    halves += f"half of {slow.server.name}'s within {late:.1f} ms"
     if fast.median_interval[1] >= slow.median_interval[0]:
         said = [
-            f"No difference that these {len(one.milliseconds)} requests can show: half of the answers came "
-            f"within {medians}, and the two differ by less than this run's noise."
+            f"No difference that {len(one.milliseconds)} requests to each can show.",
+            f"{halves}: they differ by less than this run's noise.",
         ]
     elif late - quick < NOTICEABLE:
         said = [
-            f"{fast.server.name} was quicker, by no difference you could feel: half of its answers came "
-            f"within {quick:.1f} ms, half of {slow.server.name}'s within {late:.1f} ms. It is more than this run's "
-            "noise, and matters to a server that is busy, not to a person who waits."
+            f"{fast.server.name} was quicker, but there is no difference you could feel.",
+            f"{halves}. That is more than this run's noise; it matters to a busy server, not to one person.",
         ]
     else:
-        said = [
-            f"{fast.server.name} was quicker, and a person would notice: half of its answers came within "
-            f"{quick:.1f} ms, half of {slow.server.name}'s within {late:.1f} ms."
-        ]
-    tails = [t for t in (one, other) if t.percentile(0.99) > 5 * t.percentile(0.5)]
-    for timing in tails:
-        said.append(
-            f"One answer in a hundred from {timing.server.name} took {timing.percentile(0.99):.1f} ms or "
-            f"more, {timing.percentile(0.99) / timing.percentile(0.5):.0f} times its median: look at p99 too."
-        )
+        said = [f"{fast.server.name} was quicker, and a person would notice.", f"{halves}."]
+    for timing in (one, other):
+        tail = timing.percentile(0.99)
+        if len(timing.milliseconds) >= 100 and tail > 5 * timing.percentile(0.5):
+            said.append(
+                f"One answer in a hundred from {timing.server.name} took {tail:.1f} ms or more, "
+                f"{tail / timing.percentile(0.5):.0f} times its median."
+            )
     said.append(
-        "One client on this machine, one request at a time: how they do with many clients at once is "
-        "another question, and another measurement."
+        "This was one client on one machine, one request at a time: how the two do with many clients at once "
+        "is another question, and another measurement."
     )
     return said

@@ -28,10 +28,11 @@ def main() -> None:
             show(failure)
         st.button("Try again", icon=":material/refresh:")
         return
-    st.subheader("Input", anchor=False)
-    inputs.examples(card)
-    with st.expander(f"Values: {summary(card)}"):
-        row = inputs.fields(card)
+    with st.container(key="panel-input"):
+        st.subheader("Input", anchor=False)
+        inputs.examples(card)
+        with st.expander(f"Values: {summary(card)}"):
+            row = inputs.fields(card)
     once, many, wrong = st.tabs(["Once", "Many times", "With a mistake"], key="way")
     with once:
         send_once(pair, card, row)
@@ -56,26 +57,35 @@ def send_once(pair: tuple[client.Server, client.Server], card: Card, row: list[f
         return
     answers = [answer if isinstance(answer, client.Failure) else answer[1] for answer in kept[2]]
     predictions = [None if isinstance(answer, client.Failure) else answer[0] for answer in kept[2]]
-    st.markdown(f"**{agreement(answers, predictions)}**")
-    side_by_side(pair, answers)
+    alike, words = agreement(answers, predictions)
+    verdict(alike, words)
+    side_by_side(pair, answers, "once")
     if all(isinstance(answer, client.Exchange) for answer in answers):
+        st.caption("A single time says little, and the first after a pause is slower: see Many times.")
         headers(*answers)
 
 
-def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> str:
+def verdict(alike: bool, words: str) -> None:
+    icon = ":material/check_circle:" if alike else ":material/warning:"
+    (st.success if alike else st.warning)(f"**{plain(words)}**", icon=icon)
+
+
+def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> tuple[bool, str]:
+    """Whether both answered alike, and what they said, in a sentence."""
     one, other = answers
     for answer in answers:
         if isinstance(answer, client.Failure):
-            return f"Nothing to compare: {plain(answer.sentence)}"
+            return False, f"Nothing to compare: {answer.sentence}"
     if one.status == other.status and one.body == other.body:
-        return f"Both answer alike: {plain(predictions[0].words)}. Same status, same JSON."
-    return f"They differ: {plain(predictions[0].words)} and {plain(predictions[1].words)}."
+        return True, f"Both answer alike: {predictions[0].words}. Same status, same JSON."
+    return False, f"They differ: {predictions[0].words} against {predictions[1].words}."
 
 
-def side_by_side(pair: tuple[client.Server, client.Server], answers: list[Answer]) -> None:
+def side_by_side(pair: tuple[client.Server, client.Server], answers: list[Answer], way: str) -> None:
+    """Status, time and body of each, one beside the other."""
     for column, server, answer in zip(st.columns(2, gap="medium"), pair, answers, strict=True):
-        with column, st.container(border=True):
-            st.markdown(f"#### {server.mark} {server.name}")
+        with column, st.container(key=f"panel-{way}-{server.name.lower()}", height="stretch"):
+            st.subheader(f"{server.mark} {server.name}", anchor=False)
             exchange = answer if isinstance(answer, client.Exchange) else answer.exchange
             if isinstance(answer, client.Failure):
                 show(answer)
@@ -88,11 +98,16 @@ def headers(one: client.Exchange, other: client.Exchange) -> None:
     """A table of the response headers that are not the same in both."""
     names = sorted(set(one.headers) | set(other.headers))
     rows = [
-        (name, one.headers.get(name, "not sent"), other.headers.get(name, "not sent"), HEADERS.get(name, ""))
+        (
+            plain(name),
+            one.headers.get(name, "not sent"),
+            other.headers.get(name, "not sent"),
+            HEADERS.get(name, ""),
+        )
         for name in names
         if one.headers.get(name) != other.headers.get(name)
     ]
-    st.markdown("##### Headers that differ")
+    st.subheader("Headers that differ", anchor=False)
     if not rows:
         st.caption("None.")
         return
@@ -125,33 +140,39 @@ def send_many(pair: tuple[client.Server, client.Server], row: list[float]) -> No
 
 
 def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
-    first, *rest = latency.reading(*timings)
-    st.markdown(f"**{first}**")
-    for sentence in rest:
-        st.markdown(sentence)
-    st.altair_chart(
-        charts.latencies(timings),
-        width="stretch",
-        alt="How many answers took how long, for both servers; the table below has the percentiles.",
-    )
+    """What the figures say, the distributions as a chart, the percentiles as a table."""
     one, other = timings
-    st.caption(
-        f"How many answers took how long. Solid line: {one.server.name}; dashed line: {other.server.name}. "
-        "The upright lines are the medians; the slowest answers lie beyond the right edge."
-    )
-    figures = {
-        timing.server.name: {
-            "p50": f"{timing.percentile(0.5):.2f} ms",
-            "p90": f"{timing.percentile(0.9):.2f} ms",
-            "p99": f"{timing.percentile(0.99):.2f} ms",
-            "slowest": f"{max(timing.milliseconds):.2f} ms",
-            "requests": f"{len(timing.milliseconds):,}",
-            "per second": f"{timing.per_second:,.0f}",
+    first, *rest = latency.reading(one, other)
+    with st.container(key="reading", gap="small"):
+        st.subheader(plain(first), anchor=False)
+        st.markdown(plain(" ".join(rest)))
+    chart, table = st.columns([3, 2], gap="medium")
+    with chart, st.container(key="panel-chart", height="stretch"):
+        st.subheader("How many answers took how long", anchor=False)
+        st.altair_chart(
+            charts.latencies(timings),
+            width="stretch",
+            alt="How many answers took how long, for both servers; the table has the percentiles.",
+        )
+        st.caption(
+            f"{one.server.mark} {one.server.name}: solid line. {other.server.mark} {other.server.name}: "
+            "dashed line. The upright lines are the medians; the slowest lie beyond the right edge."
+        )
+    with table, st.container(key="panel-figures", height="stretch"):
+        st.subheader("Within how many milliseconds", anchor=False)
+        figures = {
+            f"{timing.server.mark} {timing.server.name}": {
+                "p50": f"{timing.percentile(0.5):.2f}",
+                "p90": f"{timing.percentile(0.9):.2f}",
+                "p99": f"{timing.percentile(0.99):.2f}",
+                "slowest": f"{max(timing.milliseconds):.2f}",
+                "requests": f"{len(timing.milliseconds)}",
+                "per second": f"{timing.per_second:.0f}",
+            }
+            for timing in timings
         }
-        for timing in timings
-    }
-    st.table(figures, border="horizontal", alt="Percentiles of the latencies of both servers")
-    st.caption("p90: nine of ten answers came within this time.")
+        st.table(figures, border="horizontal", alt="Percentiles of the latencies of both servers")
+        st.caption("p90: nine of ten answers came within this time. Per second: one request at a time.")
 
 
 def send_wrong(pair: tuple[client.Server, client.Server], card: Card, row: list[float]) -> None:
@@ -164,10 +185,8 @@ def send_wrong(pair: tuple[client.Server, client.Server], card: Card, row: list[
     kept = st.session_state.get("wrong")
     if kept is None or kept[0] != name:
         return
-    alike, words = mistakes.verdict(*kept[1])
-    icon = ":material/check_circle:" if alike else ":material/warning:"
-    (st.success if alike else st.warning)(f"**{plain(words)}**", icon=icon)
-    side_by_side(pair, kept[1])
+    verdict(*mistakes.verdict(*kept[1]))
+    side_by_side(pair, kept[1], "wrong")
 
 
 main()

@@ -18,7 +18,7 @@ def states() -> None:
     with ThreadPoolExecutor(len(pair)) as pool:  # so that a slow one does not delay the other
         found = list(pool.map(client.health, pair))
     for column, server, health in zip(st.columns(2, gap="medium"), pair, found, strict=True):
-        with column, st.container(border=True, key=f"health-{server.name.lower()}"):
+        with column, st.container(key=f"panel-{server.name.lower()}"):
             state(server, health)
     st.caption(f"Asked at {datetime.now():%H:%M:%S}; asked again every {EVERY} seconds.")
 

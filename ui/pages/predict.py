@@ -1,5 +1,7 @@
 """Predict: one row of features to one server, and its answer."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 import streamlit as st
 
@@ -12,45 +14,63 @@ from ui.snippets import snippets
 WIDE_FORM = 12  # features from which the form takes the whole width
 
 
+@dataclass(frozen=True)
+class Sent:
+    """The last row that was sent, and what came back."""
+
+    server: client.Server
+    card: Card
+    row: list[float]
+    answer: tuple[Prediction, client.Exchange] | client.Failure
+
+    @property
+    def exchange(self) -> client.Exchange | None:
+        return self.answer.exchange if isinstance(self.answer, client.Failure) else self.answer[1]
+
+
 def main() -> None:
     st.title("Predict", anchor=False)
     st.markdown("Send one row of features to a server, and read what it answers.")
-    pair = client.servers()
-    names = [server.name for server in pair]
-    chosen = st.segmented_control(
-        "Server",
-        names,
-        default=st.session_state.get("chosen server", names[0]),
-        required=True,
-        format_func=lambda name: f"{pair[names.index(name)].mark} {name}",
-    )
-    st.session_state["chosen server"] = chosen
-    server = pair[names.index(chosen)]
-    card, failures = client.first_card([server, *(other for other in pair if other is not server)])
+    server, other = choose(client.servers())
+    card, failures = client.first_card([server, other])
     for failure in failures:
         show(failure)
     if card is None:
         st.button("Try again", icon=":material/refresh:")
         return
-    if failures:
-        others = [other.name for other in pair if other is not server]
-        st.caption(f"The fields below are from {others[0]}'s model card, until {server.name} answers.")
     about(card)
+    if failures:
+        st.caption(f"The fields below come from {other.name}'s model card, until {server.name} answers.")
     wide = len(card.features) > WIDE_FORM
-    left, right = (st.container(), st.container()) if wide else st.columns([5, 6], gap="large")
-    with left:
+    left, right = (st.container(), st.container()) if wide else st.columns([1, 1], gap="medium")
+    with left, st.container(key="panel-input", height="content" if wide else "stretch"):
         enter(server, card)
-    with right:
-        st.subheader("Answer", anchor=False)
-        answer = st.session_state.get("answer")
-        if answer is None or answer[0] != (server, card.key):
-            st.caption("Nothing sent yet. Choose an example or type values, then press Predict.")
-        elif isinstance(answer[2], client.Failure):
-            show(answer[2])
-        else:
-            read(server, *answer[2])
-    st.divider()
-    call(server, card)
+    sent = st.session_state.get("sent")
+    if sent is not None and (sent.server, sent.card.key) != (server, card.key):
+        sent = None
+    with right, st.container(key="panel-answer", height="content" if wide else "stretch"):
+        read(sent)
+    with st.container(key="panel-call"):
+        st.subheader("The same call, from elsewhere", anchor=False)
+        elsewhere(server, sent.row if sent else inputs.values(card))
+    if sent and sent.exchange:
+        with st.container(key="panel-wire"):
+            wire(sent.exchange)
+
+
+def choose(pair: tuple[client.Server, client.Server]) -> tuple[client.Server, client.Server]:
+    """The server that is asked, and the other one. The choice is kept from page to page."""
+    by_name = {server.name: server for server in pair}
+    chosen = st.segmented_control(
+        "Server",
+        list(by_name),
+        default=st.session_state.get("chosen server", pair[0].name),
+        required=True,
+        format_func=lambda name: f"{by_name[name].mark} {name}",
+    )
+    st.session_state["chosen server"] = chosen
+    server = by_name.pop(chosen)
+    return server, *by_name.values()
 
 
 def about(card: Card) -> None:
@@ -64,24 +84,32 @@ def enter(server: client.Server, card: Card) -> None:
     """The form; pressing its button, or Enter in a field, sends the row."""
     st.subheader("Input", anchor=False)
     if inputs.examples(card):
-        st.session_state.pop("answer", None)
+        st.session_state.pop("sent", None)
     with st.form("input", border=False):
         row = inputs.fields(card)
         if st.form_submit_button("Predict", type="primary", icon=":material/send:"):
             answer = client.predict(server, row, card)
-            st.session_state["answer"] = ((server, card.key), row, answer)
+            st.session_state["sent"] = Sent(server, card, row, answer)
 
 
-def read(server: client.Server, prediction: Prediction, exchange: client.Exchange) -> None:
+def read(sent: Sent | None) -> None:
     """The answer in words, its probabilities as a chart with a table, and how long it took."""
-    with st.container(key="words"):
+    st.subheader("Answer", anchor=False)
+    if sent is None:
+        st.caption("Nothing sent yet. Choose an example or type values, then press Predict.")
+        return
+    if isinstance(sent.answer, client.Failure):
+        show(sent.answer)
+        return
+    server, (prediction, exchange) = sent.server, sent.answer
+    with st.container(key="words", gap="xsmall"):
         st.header(plain(prediction.words), anchor=False)
-    st.caption(
-        f"{server.mark} {server.name} answered in {exchange.milliseconds:.1f} ms with status {exchange.status}"
-    )
+        st.caption(
+            f"{server.mark} {server.name} answered in {exchange.milliseconds:.1f} ms with {exchange.status}"
+        )
     if not prediction.probabilities:
         return
-    chart, table = st.columns([3, 2], gap="medium", vertical_alignment="center")
+    chart, table = st.columns([1, 1], gap="medium", vertical_alignment="center")
     with chart:
         st.altair_chart(
             charts.probabilities(prediction, server.colour),
@@ -89,33 +117,28 @@ def read(server: client.Server, prediction: Prediction, exchange: client.Exchang
             alt="Bars: the probability of each class, as in the table beside.",
         )
     with table:
-        rows = [(name, percent(chance, 1)) for name, chance in prediction.probabilities]
+        rows = [(plain(name), percent(chance, 1)) for name, chance in prediction.probabilities]
         frame = pd.DataFrame(rows, columns=["class", "probability"])
         st.table(frame, hide_index=True, border="horizontal", alt="The probability of each class")
 
 
-def call(server: client.Server, card: Card) -> None:
-    """The same call from elsewhere, and the bytes that went and came."""
-    answer = st.session_state.get("answer")
-    sent = answer is not None and answer[0] == (server, card.key)
-    row = answer[1] if sent else inputs.values(card)
-    st.subheader("The same call, from elsewhere", anchor=False)
+def elsewhere(server: client.Server, row: list[float]) -> None:
+    """The same call for other tools, each with Streamlit's button to copy it."""
     codes = snippets(server, row)
     for tab, (code, language) in zip(st.tabs(list(codes)), codes.values(), strict=True):
         with tab:
             st.code(code, language=language, wrap_lines=True)
-    exchange = None
-    if sent:
-        exchange = answer[2].exchange if isinstance(answer[2], client.Failure) else answer[2][1]
-    if exchange:
-        st.subheader("What went over the wire", anchor=False)
-        request, response = st.columns(2, gap="large")
-        with request:
-            st.caption("Request")
-            st.code(request_text(exchange), language=None, wrap_lines=True)
-        with response:
-            st.caption("Response")
-            st.code(response_text(exchange), language=None, wrap_lines=True)
+
+
+def wire(exchange: client.Exchange) -> None:
+    """The bytes that went and came."""
+    request, response = st.columns(2, gap="medium")
+    with request:
+        st.subheader("Request", anchor=False)
+        st.code(request_text(exchange), language=None, wrap_lines=True)
+    with response:
+        st.subheader("Response", anchor=False)
+        st.code(response_text(exchange), language=None, wrap_lines=True)
 
 
 main()
