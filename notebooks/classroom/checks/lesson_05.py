@@ -1,0 +1,319 @@
+"""The checks of lesson 05."""
+
+import asyncio
+import io
+import random
+from collections.abc import Mapping
+
+import httpx
+
+from ..exercises import NotYet, exercise, shown
+from ..servers import Server
+
+FLOWER = '{"features": [5.1, 3.5, 1.4, 0.2]}'
+JSON, HTML = {"Content-Type": "application/json"}, {"Content-Type": "text/html"}
+
+
+def answer(status: int, text: str, headers: dict[str, str], *, server: str = "uvicorn") -> httpx.Response:
+    return httpx.Response(status, content=text.encode(), headers={**headers, "Server": server})
+
+
+# What differs, the two answers, whether they are the same to a client, and what to ask who thinks otherwise.
+PAIRS = (
+    (
+        "only in a newline at the end and the name of the server",
+        answer(200, '{"prediction":[0]}', JSON),
+        answer(200, '{"prediction":[0]}\n', JSON, server="waitress"),
+        True,
+        "What would `json()` make of the two bodies, and which headers does a program act on?",
+    ),
+    (
+        "only in the order of the names in their JSON",
+        answer(200, '{"status":"ok","app":"x"}', JSON),
+        answer(200, '{"app":"x","status":"ok"}', JSON),
+        True,
+        "Does a JSON object have an order?",
+    ),
+    (
+        "in the prediction",
+        answer(200, '{"prediction":[0]}', JSON),
+        answer(200, '{"prediction":[1]}', JSON),
+        False,
+        "Do you compare the bodies?",
+    ),
+    (
+        "in the status (400 and 503)",
+        answer(400, '{"detail":"no"}', JSON),
+        answer(503, '{"detail":"no"}', JSON),
+        False,
+        "Whose fault is a 400, and whose a 503?",
+    ),
+    (
+        "in Content-Type, with the same body",
+        answer(200, '{"prediction":[0]}', JSON),
+        answer(200, '{"prediction":[0]}', {"Content-Type": "text/plain"}),
+        False,
+        "Do you compare each of the headers that matter?",
+    ),
+    (
+        "in Allow, which only one of them has",
+        answer(405, '{"detail":"no"}', {**JSON, "Allow": "POST"}),
+        answer(405, '{"detail":"no"}', JSON),
+        False,
+        "What does `a.headers.get(name)` give where there is no such header?",
+    ),
+    (
+        "in kind: an HTML page and JSON",
+        answer(404, "<h1>Not Found</h1>", HTML),
+        answer(404, '{"detail":"Not Found"}', JSON),
+        False,
+        "What does `json()` do with a page in HTML?",
+    ),
+    (
+        "in the words of their HTML pages",
+        answer(404, "<h1>Not Found</h1>", HTML),
+        answer(404, "<h1>Nothing here</h1>", HTML),
+        False,
+        "What can you compare where a body is not JSON?",
+    ),
+    (
+        "in nothing: both bodies are empty, as after a HEAD",
+        answer(200, "", JSON),
+        answer(200, "", JSON, server="waitress"),
+        True,
+        "What does `json()` do with an empty body?",
+    ),
+)
+
+
+@exercise(
+    "5.1",
+    hints=(
+        "Which three things does a program read of an answer, and which of them can you compare with `==` "
+        "at once?",
+        "Where a header is missing in both, `a.headers.get(name) == b.headers.get(name)` is True. Can one "
+        "line do this for all of HEADERS_THAT_MATTER?",
+        "`a.json()` raises ValueError where the body is not JSON. What could stand in for the body then?",
+    ),
+    seconds=20,
+)
+def the_same_answer(answers):
+    same_answer = answers.function("same_answer")
+    for difference, a, b, expected, question in PAIRS:
+        for first, second in ((a, b), (b, a)):
+            said = same_answer(first, second)
+            if said is None:
+                raise NotYet("expected True or False, got None. Does every way through end in a `return`?")
+            if bool(said) != expected:
+                raise NotYet(
+                    f"two answers differ {difference}: expected {expected}, got {shown(said)}. {question}"
+                )
+    for path in ("/model", "/nowhere", "/predict"):
+        live = [server.get(path) for server in running(answers)]
+        if len(live) == 2 and not same_answer(*live):
+            raise NotYet(
+                f"expected True for what your two servers answer to GET {path}, got False. How do those "
+                "two differ?"
+            )
+    return f"{len(PAIRS)} pairs told apart as a client would, and your live servers answer alike."
+
+
+@exercise(
+    "5.2",
+    hints=(
+        "FastAPI compares the body with a class before your function runs; Flask does not look. What "
+        "could a body lack, or be, so that only one of the two notices?",
+        "Valid JSON need not be an object, and `features` need not be a list. What if a client sends `null`, "
+        "or a list with a word in it?",
+        "The contract knows one status for every body that is not as promised. Which one?",
+    ),
+    seconds=30,
+)
+def where_they_differ(answers):
+    cases = answers["more_cases"]
+    if not isinstance(cases, Mapping):
+        raise NotYet(
+            f"expected a dictionary, got {shown(cases)}. Is there a name before each case, and a colon?"
+        )
+    pages, apps = running(answers), answers["naive"]
+    if not pages:
+        raise NotYet(
+            "no server is running, expected FastAPI or Flask. Have you run the cell that starts them?"
+        )
+    known, agreeing = list(answers["CASES"].values()), []
+    for what, case in cases.items():
+        status, request = taken_apart(what, case)
+        if request in [complete(each) for each in known]:
+            raise NotYet(f"{what!r}: the table above has this very request. What else could a client send?")
+        known.append(request)
+        if (gets := asked(pages[0], request).status_code) != status:
+            raise NotYet(
+                f"{what!r}: you expect {shown(status)}, and our page answered {gets}. What does the contract "
+                "say of such a request?"
+            )
+        statuses = [asked(app, request).status_code for app in apps.values()]
+        if len(set(statuses)) == 1:
+            agreeing.append(f"{what!r} gives {statuses[0]} on both naive apps")
+    if agreeing:
+        raise NotYet(
+            f"expected two different statuses; {'; '.join(agreeing)}. Does either look at the body before "
+            "the model does?"
+        )
+    if len(cases) < 3:
+        raise NotYet(f"expected three requests, got {len(cases)}. What else could be wrong with a body?")
+    return f"{len(cases)} more decisions that somebody else made, and one contract that settles them."
+
+
+def taken_apart(what: str, case) -> tuple[object, tuple]:
+    """The promised status, and the request as (method, path, body, content type)."""
+    parts = tuple(case) if isinstance(case, (tuple, list)) else ()
+    if not 3 <= len(parts) <= 5 or not all(isinstance(part, (str, type(None))) for part in parts[1:]):
+        raise NotYet(
+            f'{what!r}: expected (status, "POST", "/predict", "the body as text"), got {shown(case)}. Is the '
+            "body a string, with its JSON inside?"
+        )
+    return parts[0], complete(parts[1:])
+
+
+def complete(request: tuple) -> tuple:
+    return (*request, *("", "application/json")[len(request) - 2 :])
+
+
+def asked(client, request: tuple) -> httpx.Response:
+    """The answer of a live server, or of an app behind an httpx client of either kind."""
+    method, path, body, content_type = request
+    headers = {"Content-Type": content_type} if content_type else {}
+    if isinstance(client, httpx.AsyncClient):
+        return asyncio.run(client.request(method, path, content=body, headers=headers))
+    return client.request(method, path, content=body, headers=headers)
+
+
+def running(answers) -> list[Server]:
+    try:
+        servers = list(answers["servers"].values())
+    except Exception:
+        return []
+    return [server for server in servers if isinstance(server, Server) and server.alive]
+
+
+THIRD = """
+third = Flask("third")
+
+@third.post("/predict")
+def third_predict():
+    features = StrictFlower.model_validate_json(request.get_data()).features
+    return {"prediction": int(model.predict([features])[0])}
+
+@third.errorhandler(Exception)
+def third_refused(error):
+    return {"detail": "invalid input"}, 422
+"""
+# What it is, the request, the promised status, and what to ask who does not keep it.
+PROMISES = (
+    ("a flower", ("POST", "/predict", FLOWER), 200, "What does `predict` give for one row: a number?"),
+    ("a body cut off", ("POST", "/predict", '{"features": [5.1,'), 400, "Who refuses this body?"),
+    ("text for a number", ("POST", "/predict", '{"features": ["5.1",3,1,0]}'), 400, "Does `strict` help?"),
+    ("NaN", ("POST", "/predict", '{"features": [NaN,3,1,0]}'), 400, "Which type takes no NaN?"),
+    ("one name too many", ("POST", "/predict", '{"features": [5,3,1,0], "x": 1}'), 400, "Who forbids it?"),
+    ("`null`", ("POST", "/predict", "null"), 400, "What is in a body of null?"),
+    ("three numbers", ("POST", "/predict", '{"features": [5.1,3.5,1.4]}'), 400, "Who counts them?"),
+    ("no Content-Type", ("POST", "/predict", FLOWER, ""), 400, "What is `request.mimetype` then?"),
+    ("a text/plain body", ("POST", "/predict", FLOWER, "text/plain"), 400, "Which types do you let in?"),
+    (
+        "an unknown path",
+        ("GET", "/nowhere"),
+        404,
+        "Flask raises an HTTPException with its own status for it; what does your handler make of that?",
+    ),
+    (
+        "a slash too many",
+        ("POST", "/predict/", FLOWER),
+        404,
+        "Flask raises an HTTPException with its own status for it; what does your handler make of that?",
+    ),
+    ("GET, not POST", ("GET", "/predict"), 405, "Which status does Flask's own exception carry?"),
+)
+
+
+@exercise(
+    "5.3",
+    hints=(
+        "There are five faults. Which promises does `broken_promise` find broken if you ask `third` each of "
+        "CASES, as we did with the naive apps?",
+        "`Exception` is every error: the client's, Flask's own 404 and 405, and your bugs. Which of them "
+        "should become a 400, if a pydantic ValidationError is a ValueError, and so is the model error?",
+        "The Flask page gives Flask's own errors a JSON body and keeps their status and headers. What if "
+        "`third` had a handler for HTTPException that did what `refused` does there?",
+    ),
+    seconds=20,
+)
+def a_third_server(answers):
+    answers.not_tried_if_cell_is(THIRD)
+    app = answers["third"]
+    if not callable(getattr(app, "wsgi_app", None)):
+        raise NotYet(f"`third` is {shown(app)}, expected a Flask app. Has another line reused the name?")
+    transport = httpx.WSGITransport(app=app, raise_app_exceptions=False, wsgi_errors=io.StringIO())
+    with httpx.Client(transport=transport, base_url="http://third") as client:
+        for what, request, status, question in PROMISES:
+            got = asked(client, complete(request))
+            if fault := fault_of(got, status):
+                raise NotYet(f"{what} gets {fault}. {question}")
+    return f"{len(PROMISES)} promises kept. A client cannot tell it from the other two."
+
+
+def fault_of(got: httpx.Response, status: int) -> str:
+    """What an answer lacks of the contract, "" where it lacks nothing."""
+    if got.status_code != status:
+        return f"status {got.status_code}, expected {status}"
+    if (kind := got.headers.get("content-type", "no Content-Type")) != "application/json":
+        return f"{status} with {kind}, expected application/json"
+    body = got.json()
+    if status == 200 and body != {"prediction": [0]}:
+        return f'{shown(body)}, expected {{"prediction": [0]}}'
+    if status != 200 and (not isinstance(body, dict) or list(body) != ["detail"]):
+        return f'{shown(body)}, expected {{"detail": "…"}}'
+    if status == 405 and "POST" not in got.headers.get("allow", ""):
+        return "405 without the header Allow, expected one that names POST"
+    return ""
+
+
+@exercise(
+    "5.4",
+    hints=(
+        "In a sorted list of 100 values, which one has 95 values that are no larger, itself included?",
+        "Places are counted from 1 and Python counts from 0. For 20 values, what is the index of the 19th?",
+        "For 10 values, 95 % of them is 9.5. Which whole number of values makes *at least* that, and what "
+        "does `math.ceil` do?",
+    ),
+)
+def p95_by_definition(answers):
+    p95 = answers.function("p95")
+    for n in (100, 20, 40, 10, 1, 300):
+        values = [float(value) for value in range(1, n + 1)]
+        random.Random(n).shuffle(values)
+        given = list(values)
+        got, expected = p95(given), float(-(-95 * n // 100))
+        if given != values:
+            raise NotYet(
+                "the caller's list is in another order than before, expected it untouched. `sort()` sorts "
+                "in place; what gives a new list?"
+            )
+        if got != expected:
+            raise NotYet(p95_mistake(got, expected, values))
+    return "measured values only, and the caller's list untouched. One in twenty took longer than that."
+
+
+def p95_mistake(got, expected: float, values: list[float]) -> str:
+    n = len(values)
+    said = f"of the values 1 to {n}, in any order, expected {expected:g}, got {shown(got)}"
+    if got == n > 1 and got != expected + 1:
+        return f"{said}: the largest. What would one single slow request do to that figure?"
+    if got == expected + 1:
+        return f"{said}: one place too far. Which index has the first value of a list?"
+    if got == expected - 1:
+        return f"{said}: one place too early. Are at least 95 % of the values no larger than that?"
+    if got == sum(values) / n:
+        return f"{said}: the average. How many of the values are no larger than it?"
+    if isinstance(got, float) and got not in values:
+        return f"{said}, which nobody measured. Which of the values is the first with 95 % at or below?"
+    return f"{said}. Did you sort before you counted?"
