@@ -1,5 +1,8 @@
 """One row of features, entered by a person: built from the model's card, kept from page to page."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import streamlit as st
 
 from ui.card import Card, Feature
@@ -7,12 +10,18 @@ from ui.notices import plain
 from ui.prediction import number
 
 
+@dataclass
+class Row:
+    """The row as it stands. `filled` counts how often a button filled it in: with it the fields are new ones,
+    and so begin with the new values."""
+
+    values: list[float]
+    filled: int = 0
+
+
 def values(card: Card) -> list[float]:
-    """The row as it stands in this session; the medians, or the first preset, to begin with."""
-    if _slot(card) not in st.session_state:
-        first = list(card.presets[0].features) if card.presets else card.medians
-        st.session_state[_slot(card)] = _accepted(card, first)
-    return list(st.session_state[_slot(card)])
+    """The row as it stands in this session; the first preset, or the medians, to begin with."""
+    return list(_row(card).values)
 
 
 def examples(card: Card) -> bool:
@@ -26,9 +35,7 @@ def examples(card: Card) -> bool:
             for index, preset in enumerate(card.presets)
         ]
         pressed.append(
-            st.button(
-                "Random row", key="random", icon=":material/shuffle:", on_click=_randomise, args=(card,)
-            )
+            st.button("Random row", key="random", icon=":material/shuffle:", on_click=_fill, args=(card,))
         )
     return any(pressed)
 
@@ -38,22 +45,22 @@ def fields(card: Card) -> list[float]:
 
     The label ends with the range of the training data; the field refuses what the servers would refuse.
     """
-    row = values(card)
+    row = _row(card)
     with st.container(key="features"):
-        for index, (feature, value) in enumerate(zip(card.features, row, strict=True)):
-            key = _field(card, index)
-            if key not in st.session_state:
-                st.session_state[key] = value
-            row[index] = st.number_input(
+        entered = [
+            st.number_input(
                 _label(feature),
                 min_value=feature.minimum,
                 max_value=feature.maximum,
+                value=value,
                 step=feature.step,
                 format="%.10g",
-                key=key,
+                key=f"feature:{card.key}:{row.filled}:{index}",
             )
-    st.session_state[_slot(card)] = row
-    return list(row)
+            for index, (feature, value) in enumerate(zip(card.features, row.values, strict=True))
+        ]
+    row.values = entered
+    return list(entered)
 
 
 def _label(feature: Feature) -> str:
@@ -67,23 +74,17 @@ def _label(feature: Feature) -> str:
     return f"{plain(feature.name)}{unit}{usual}"
 
 
-def _accepted(card: Card, row: list[float]) -> list[float]:
-    return [feature.clamp(float(value)) for feature, value in zip(card.features, row, strict=True)]
+def _row(card: Card) -> Row:
+    """This session's row for this model."""
+    first = card.presets[0].features if card.presets else card.medians
+    return st.session_state.setdefault(f"row:{card.key}", Row(_accepted(card, first)))
 
 
-def _fill(card: Card, row: tuple[float, ...]) -> None:
-    st.session_state[_slot(card)] = _accepted(card, list(row))
-    for index, value in enumerate(st.session_state[_slot(card)]):
-        st.session_state[_field(card, index)] = value
+def _fill(card: Card, features: Sequence[float] | None = None) -> None:
+    row = _row(card)
+    row.values = _accepted(card, features or card.random_row())
+    row.filled += 1
 
 
-def _randomise(card: Card) -> None:
-    _fill(card, tuple(card.random_row()))
-
-
-def _slot(card: Card) -> str:
-    return f"row:{card.key}"
-
-
-def _field(card: Card, index: int) -> str:
-    return f"feature:{card.key}:{index}"
+def _accepted(card: Card, features: Sequence[float]) -> list[float]:
+    return [feature.clamp(float(value)) for feature, value in zip(card.features, features, strict=True)]

@@ -104,9 +104,8 @@ def read(sent: Sent | None) -> None:
     server, (prediction, exchange) = sent.server, sent.answer
     with st.container(key="words", gap="xsmall"):
         st.header(plain(prediction.words), anchor=False)
-        st.caption(
-            f"{server.mark} {server.name} answered in {exchange.milliseconds:.1f} ms with {exchange.status}"
-        )
+        took = f"{exchange.milliseconds:.1f} ms"
+        st.caption(f"{server.mark} {server.name} answered in {took} with status {exchange.status}")
     if not prediction.probabilities:
         return
     chart, table = st.columns([1, 1], gap="medium", vertical_alignment="center")
