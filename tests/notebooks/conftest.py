@@ -41,7 +41,7 @@ def verdicts_of(lesson: Lesson) -> dict[Answer, str]:
         return " ".join(text_of(cell).split())
 
     with client.setup_kernel():
-        for position, cell in enumerate(lesson.cells):
+        for position, cell in enumerate(list(client.nb.cells)):
             if cell.cell_type == "code" and position not in position_of.values():
                 client.execute_cell(cell, position)
                 continue

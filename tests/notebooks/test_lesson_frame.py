@@ -64,7 +64,7 @@ def test_a_sentence_stands_before_every_cell_of_code(lesson):
     for before, cell in zip(lesson.cells, lesson.cells[1:], strict=False):
         if cell.cell_type == "code" and not HELP.fullmatch(cell.source):
             assert before.cell_type == "markdown", cell.source
-            assert before.source.rstrip()[-1] in ".?:*`|", before.source
+            assert before.source.rstrip()[-1] in ".?:*`|)", before.source
 
 
 @every_lesson
