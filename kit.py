@@ -125,7 +125,7 @@ def table(running: list, addresses: dict[str, str], seconds: float) -> str:
     for server in running:
         rows.append((NAMES[server.name], addresses[server.name], str(server.log.relative_to(ROOT))))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"\nReady after {seconds:.1f} s. Ctrl-C stops everything.\n"]
+    lines = ["", f"Ready after {seconds:.1f} s. Ctrl-C stops everything.", ""]
     lines += [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
     ]
@@ -236,6 +236,7 @@ class Parser(argparse.ArgumentParser):
 
 def main() -> int:
     options = parse(sys.argv[1:])
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each process would compile its libraries again
     try:
         if options.command == "doctor":
             return doctor()
