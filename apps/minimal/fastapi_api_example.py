@@ -61,7 +61,8 @@ def get_model():
                 except Exception as error:
                     failed = found
                     reason = f"{MODEL_PATH.name} cannot be loaded ({type(error).__name__}); the log says more"
-                    log.error("model not loaded", extra={"fields": {"error": repr(error)}})
+                    details = {"path": str(MODEL_PATH), "error": repr(error)}
+                    log.error("model not loaded", extra={"fields": details})
     return loaded
 
 
@@ -173,11 +174,10 @@ async def broken(request: Request, error: Exception) -> JSONResponse:
 
 
 def main() -> None:
-    try:
-        port = int(os.environ.get("PORT", "8000"))
-    except ValueError:
-        sys.exit(f"{APP}: expected a number in PORT, such as 8000")
-    uvicorn.run(app, host=os.environ.get("HOST", "127.0.0.1"), port=port, log_config=None, access_log=False)
+    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+    if not port.isdecimal() or int(port) > 65535:
+        sys.exit(f"{APP}: expected a number in PORT, from 0 to 65535")
+    uvicorn.run(app, host=host, port=int(port), log_config=None, access_log=False)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def get_model():
                 except Exception as error:
                     failed = found
                     reason = f"{MODEL_PATH.name} cannot be loaded ({type(error).__name__}); the log says more"
-                    log.error("model not loaded", extra={"fields": {"error": repr(error)}})
+                    details = {"path": str(MODEL_PATH), "error": repr(error)}
+                    log.error("model not loaded", extra={"fields": details})
     return loaded
 
 
@@ -161,13 +162,13 @@ def refused(error: HTTPException):
 
 
 def main() -> None:
-    host = os.environ.get("HOST", "127.0.0.1")
+    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "5000")
+    if not port.isdecimal() or int(port) > 65535:
+        sys.exit(f"{APP}: expected a number in PORT, from 0 to 65535")
     try:
-        waitress.serve(app, host=host, port=int(os.environ.get("PORT", "5000")))
-    except ValueError:
-        sys.exit(f"{APP}: expected a number in PORT, such as 5000")
-    except OSError as error:
-        sys.exit(f"{APP}: cannot listen there ({error.strerror}): set PORT to another number")
+        waitress.serve(app, host=host, port=int(port))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{APP}: cannot listen on {host}:{port} ({error}): set HOST or PORT")
 
 
 if __name__ == "__main__":
