@@ -241,7 +241,7 @@ def read_the_log(answers):
     ),
 )
 def mend_it_while_it_runs(answers):
-    answers.not_tried_if_cell_is("...")
+    answers.not_tried_if_cell_is("")
     patient = answers["patient"]
     if not getattr(patient, "alive", False):
         raise NotTried
