@@ -143,6 +143,7 @@ def send(
     url = server.url + path
     timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
     try:
+        _ = urlsplit(url).port  # ValueError for one that no machine has, which httpx would let pass
         started = time.perf_counter()
         with _http.stream(
             method, url, content=content, headers=headers, timeout=timeout, follow_redirects=False
@@ -165,15 +166,12 @@ def send(
         return _down(server)
     except httpx.TimeoutException as error:
         return _down(server) if isinstance(error, httpx.ConnectTimeout) else _late(server, seconds)
-    except (httpx.RemoteProtocolError, httpx.DecodingError):
+    except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
+        if "peer closed" in str(error) or "disconnected" in str(error):
+            return _broken(server)
         return _strange(server, "answered, but not in HTTP that can be read")
     except httpx.TransportError:
-        return Failure(
-            server,
-            f"The connection to {server.name} broke before its answer was complete.",
-            "Send it again; if it breaks again, look at the server's log and restart it.",
-            server.start,
-        )
+        return _broken(server)
     text = received.decode("utf-8", errors="replace")
     return Exchange(
         server=server,
@@ -284,6 +282,15 @@ def _late(server: Server, seconds: float) -> Failure:
         server,
         f"{server.name} did not answer within {seconds:g} seconds.",
         "It may be starting or busy: try again in a moment. If it stays so, look at its log and restart it.",
+        server.start,
+    )
+
+
+def _broken(server: Server) -> Failure:
+    return Failure(
+        server,
+        f"The connection to {server.name} broke before its answer was complete.",
+        "Send it again; if it breaks again, look at the server's log and restart it.",
         server.start,
     )
 

@@ -102,6 +102,8 @@ def read(sent: Sent | None) -> None:
         show(sent.answer)
         return
     server, (prediction, exchange) = sent.server, sent.answer
+    if sent.card.target:
+        st.caption(plain(sent.card.target))
     with st.container(key="words", gap="xsmall"):
         st.header(plain(prediction.words), anchor=False)
         took = f"{exchange.milliseconds:.1f} ms"

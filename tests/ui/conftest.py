@@ -1,0 +1,130 @@
+"""The page against live servers, against servers with faults, and in a browser."""
+
+import shutil
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from classroom.servers import Server, serve
+from streamlit.testing.v1 import AppTest
+
+from model_training import datasets
+from model_training.export import export
+from model_training.train import train
+from ui import client
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The model file of a dataset, with its card beside it; "bare": iris without a card."""
+    made: dict[str, Path] = {}
+
+    def model(name: str) -> Path:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            dataset = datasets.load("iris" if name == "bare" else name)
+            export(train(dataset), folder / "model", pickle_path=folder / "model.pkl")
+            if name == "bare":
+                (folder / "card.json").unlink()
+            made[name] = folder / "model.pkl"
+        return made[name]
+
+    return model
+
+
+@pytest.fixture(scope="session")
+def both(models) -> Iterator[tuple[Server, Server]]:
+    """FastAPI and Flask, each with the iris model."""
+    env = {"MODEL_PATH": str(models("iris"))}
+    with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
+        yield fastapi, flask
+
+
+@pytest.fixture(scope="session")
+def pair(both) -> tuple[client.Server, client.Server]:
+    """The same, as the page knows them."""
+    return tuple(replace(server, url=live.url) for server, live in zip(client.servers(), both, strict=True))
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Run a page against two URLs, in this process and without a browser."""
+
+    def run(name: str, fastapi: str, flask: str) -> AppTest:
+        monkeypatch.setenv("FASTAPI_URL", fastapi)
+        monkeypatch.setenv("FLASK_URL", flask)
+        app = AppTest.from_file(str(ROOT / "ui" / "app.py"), default_timeout=30).run()
+        return app if name == "predict" else app.switch_page(f"pages/{name}.py").run()
+
+    return run
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[Callable], str]]:
+    """A server on 127.0.0.1 that does with every connection what it is told; returns its URL."""
+    running = []
+
+    def start(behave: Callable) -> str:
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                self.request.settimeout(5)
+                try:
+                    self.request.recv(65536)
+                    behave(self.request)
+                except OSError:
+                    pass  # the client has gone
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser that Playwright drives; without one, the test is skipped."""
+    from playwright.sync_api import sync_playwright
+
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        if found is None and not own.is_file():
+            pytest.skip("missing: a browser (Chromium, Chrome or Edge)")
+        browser = playwright.chromium.launch(executable_path=found or str(own), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def closed_url() -> str:
+    """An address at which nobody listens."""
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as unused:
+        port = unused.server_address[1]
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def nobody() -> str:
+    return closed_url()

@@ -1,0 +1,99 @@
+"""A card is read for what it says; nothing but the features is taken for granted."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from ui.card import read_card
+from ui.prediction import number, percent, read_prediction
+
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=9),
+    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(max_size=9), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = ("name", "unit", "minimum", "maximum", "observed", "median")
+
+
+@pytest.mark.parametrize(("dataset", "features"), [("iris", 4), ("breast_cancer", 30), ("diabetes", 10)])
+def test_a_real_card_is_read_whole(models, dataset, features):
+    source = json.loads((models(dataset).parent / "card.json").read_text(encoding="utf-8"))
+    card = read_card(source)
+    assert len(card.features) == features
+    assert [preset.label for preset in card.presets] == [preset["label"] for preset in source["presets"]]
+    for feature, entry in zip(card.features, source["features"], strict=True):
+        assert (feature.name, feature.unit) == (entry["name"], entry["unit"])
+        assert (feature.minimum, feature.maximum) == (entry["minimum"], entry["maximum"])
+        assert (feature.low, feature.high) == tuple(entry["observed"])
+
+
+def test_a_random_row_lies_in_the_training_data_and_is_as_fine(models):
+    card = read_card(json.loads((models("diabetes").parent / "card.json").read_text(encoding="utf-8")))
+    for _ in range(50):
+        for feature, value in zip(card.features, card.random_row(), strict=True):
+            assert feature.low <= value <= feature.high
+            assert value == round(value, feature.decimals)
+    assert card.features[1].decimals == 0  # sex is 1 or 2, never 1.37
+
+
+def test_a_bare_card_needs_only_its_features():
+    card = read_card({"features": [{"name": "a"}, {}, "c", 4]})
+    assert [feature.name for feature in card.features] == ["a", "feature 2", "c", "feature 4"]
+    assert card.medians == [0.0] * 4 and card.presets == () and card.classes == ()
+    assert all(0 <= value <= 1 for value in card.random_row())
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"features": []}, {"features": 4}, "card"])
+def test_what_names_no_features_is_no_card(body):
+    with pytest.raises(ValueError, match="no features"):
+        read_card(body)
+
+
+@given(some.dictionaries(some.sampled_from(("name", "presets", "target", "classes", "title")), JSON), JSON)
+def test_any_rubbish_beside_the_features_is_left_out(fields, entry):
+    features = [entry, {field: entry for field in FIELDS}, {"name": "x"}]
+    card = read_card({**fields, "features": features})
+    assert len(card.features) == 3
+    for feature, value in zip(card.features, card.random_row(), strict=True):
+        assert math.isfinite(value) and math.isfinite(feature.start)
+        assert feature.minimum is None or feature.maximum is None or feature.minimum < feature.maximum
+    assert all(len(preset.features) == 3 for preset in card.presets)
+
+
+@given(JSON, some.sampled_from([(), ("a", "b")]))
+def test_any_rubbish_for_a_prediction_is_a_value_error_or_words(body, classes):
+    card = read_card({"features": ["x"], "classes": list(classes)})
+    for answer in (body, {"prediction": [body]}, {"prediction": [1], "probabilities": [body]}):
+        try:
+            assert read_prediction(answer, card).words
+        except ValueError as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "words"),
+    [
+        ({"classes": ["x", "y"], "card_format": 1}, {"prediction": [1]}, "y"),
+        ({"classes": ["1", "2"], "card_format": 1}, {"prediction": [1]}, "2"),
+        ({"classes": ["1", "2"]}, {"prediction": [1]}, "1"),
+        ({"classes": ["x", "y"]}, {"prediction": ["y"], "probabilities": [[0.25, 0.75]]}, "y, 75 %"),
+        ({}, {"prediction": [1], "probabilities": [[0.2, 0.8]]}, "class 1, 80 %"),
+        ({"target": {"name": "price", "unit": "euro"}}, {"prediction": [152.3456]}, "152.3 euro"),
+        ({}, {"prediction": [0.000012]}, "1.200e-05"),
+    ],
+)
+def test_a_prediction_in_words(fields, body, words):
+    assert read_prediction(body, read_card({"features": ["a"], **fields})).words == words
+
+
+def test_what_is_not_certain_is_not_shown_as_certain():
+    assert percent(0.99999) == "over 99 %" and percent(0.00001) == "under 1 %"
+    assert percent(1.0) == "100 %" and percent(0.0) == "0 %"
+    assert percent(0.9822, 1) == "98.2 %"
+
+
+def test_numbers_have_four_figures():
+    assert [number(x) for x in (0, 71.5578, 2501.0, -0.00123456)] == ["0", "71.56", "2,501", "-0.001235"]
