@@ -155,17 +155,21 @@ def _in_time(exercise: Exercise, answers: Answers) -> Verdict:
 
     thread = threading.Thread(target=run, daemon=True, name=f"check {exercise.id}")
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-        thread.start()
         deadline = time.monotonic() + exercise.seconds
-        while thread.is_alive() and time.monotonic() < deadline:
-            thread.join(0.05)
-        late = answers.running
+        ended = f"was still running after {exercise.seconds:g} seconds. What makes it stop?"
+        try:
+            thread.start()
+            while thread.is_alive() and time.monotonic() < deadline:
+                thread.join(0.05)
+        except KeyboardInterrupt:
+            ended = "was still running when you stopped the check. Was it about to end?"
+        running = f"`{answers.running}`" if answers.running else "your code"
         for _ in range(20):  # a bare `except:` in the learner's loop can swallow one Stop, so send several
             if not thread.is_alive():
                 break
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Stop))
             thread.join(0.05)
-    state, message = (found or [("not yet", _too_slow(late, exercise.seconds))])[0]
+    state, message = (found or [("not yet", f"{running} {ended}")])[0]
     return Verdict(state, message, printed.getvalue())
 
 
@@ -183,11 +187,6 @@ def _verdict(exercise: Exercise, answers: Answers) -> tuple[str, str]:
             f"the check could not make sense of your answer and stopped with {named(error)}. "
             "Is each value of the kind the text asks for?"
         )
-
-
-def _too_slow(running: str | None, seconds: float) -> str:
-    what = f"`{running}`" if running else "your code"
-    return f"{what} was still running after {seconds:g} seconds. What makes it stop?"
 
 
 def _notebook_names() -> dict:

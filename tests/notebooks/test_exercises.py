@@ -1,5 +1,8 @@
 """The exercise machinery: a check never raises, never hangs, and says which of three states it found."""
 
+import _thread
+import time
+
 import pytest
 from classroom import exercises
 from classroom.exercises import NotYet, exercise, judge
@@ -118,6 +121,17 @@ def test_an_endless_loop_is_ended_and_named(loop, register):
     verdict = judge("99.1", {"double": loop})
     assert verdict.state == "not yet"
     assert "`double(3)` was still running" in verdict.message
+
+
+def test_a_check_that_is_interrupted_ends_with_a_verdict(register):
+    def interrupts_and_waits(x):
+        _thread.interrupt_main()
+        while True:
+            time.sleep(0.01)
+
+    register(doubles)
+    verdict = judge("99.1", {"double": interrupts_and_waits})
+    assert verdict.state == "not yet" and "when you stopped the check" in verdict.message
 
 
 def test_what_the_answer_prints_is_kept_apart_from_the_verdict(register):
