@@ -33,7 +33,6 @@ MEANINGS = {
     DISK_FULL: ("no space left on device", "os error 28", "os error 112", "not enough space on the disk"),
     READ_ONLY: ("read-only file system", "permission denied", "access is denied"),
     "this Python cannot make environments. On Debian or Ubuntu: sudo apt install python3-venv": (
-        "ensurepip is not available",
         "no module named ensurepip",
         "no module named venv",
     ),
@@ -76,16 +75,23 @@ def python_version() -> str | None:
     return asked.stdout.strip() if asked.returncode == 0 else None
 
 
+def is_finished() -> bool:
+    version = python_version()
+    return version is not None and state() == wanted(version)
+
+
 def prepare() -> None:
     """Make sure that `.venv` holds exactly what the lock asks for; at once where it does.
 
     Whatever was interrupted, moved or broken is made anew; packages come out of uv's cache where they can.
     Raises SetupError.
     """
+    if is_finished():
+        return
     with one_at_a_time():
-        version, noted = python_version(), state()
-        if version and noted == wanted(version):
+        if is_finished():  # by another kit.py, while we waited
             return
+        version, noted = python_version(), state()
         moved = noted.get("folder", str(ROOT)) != str(ROOT)
         if VENV.exists() and (version is None or moved or noted.get("state") == "installing"):
             why = "was moved" if moved else "was not finished" if version else "does not run any more"
@@ -100,7 +106,8 @@ def prepare() -> None:
         try:
             if version is None:
                 base = sys.executable if sys.prefix == sys.base_prefix else sys._base_executable
-                step("environment", [base, "-m", "venv", str(VENV)])
+                step("environment", [base, "-m", "venv", "--without-pip", str(VENV)])
+                step("pip", [str(PYTHON), "-m", "ensurepip"])  # as a step of its own it says why it fails
             pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"]
             step("installer", [*pip, "--no-input", "--progress-bar", "off", UV])
             uv = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON)]

@@ -1,0 +1,215 @@
+"""`kit.py up` for real: four processes, their ports, and what is left when it ends."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+
+import httpx
+import psutil
+import pytest
+
+from tests.kit.project import Project
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends a SIGINT to one process, which Windows cannot")
+ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
+
+
+class Up:
+    """A running `kit.py up --no-browser`; what it printed so far is `output`."""
+
+    def __init__(self, project: Project, *arguments: str, **env: str) -> None:
+        self.process, self.output = project.start("up", "--no-browser", *arguments, **env), ""
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self) -> None:
+        for line in self.process.stdout:
+            self.output += line
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + 90
+        while text not in self.output:
+            assert self.reader.is_alive() and time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+
+    def address(self, name: str) -> str:
+        return re.search(rf"{name} +(http://\S+)", self.output)[1]
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(how)
+        return self.wait()
+
+    def wait(self) -> int:
+        code = self.process.wait(timeout=60)
+        self.reader.join()
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def up(classroom: Project):
+    """Starts `kit.py up` with arguments and waits until it is ready; stops it at the end."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, until: str = "Ready after", **env: str) -> Up:
+            running = Up(classroom, *arguments, **env)
+            stack.callback(lambda: running.stop() if running.process.poll() is None else running.wait())
+            running.wait_for(until)
+            return running
+
+        yield start
+
+
+def predict(url: str) -> dict:
+    return httpx.post(f"{url}/predict", json=ROW, trust_env=False).json()
+
+
+def test_everything_runs_finds_each_other_and_leaves_nothing(up):
+    with ExitStack() as stack:
+        taken = None
+        if (first := socket.socket()).connect_ex(("127.0.0.1", 5000)):
+            first.close()
+            taken = stack.enter_context(socket.create_server(("127.0.0.1", 5000)))
+        everything = up()
+        assert predict(everything.address("FastAPI server")) == {"prediction": [0]}
+        flask = everything.address("Flask server")
+        assert predict(flask) == {"prediction": [0]}
+        if taken:
+            assert "Port 5000 is taken: the Flask server is on" in everything.output
+            assert not flask.endswith(":5000")
+
+    page = everything.address("Streamlit page")
+    assert httpx.get(f"{page}/_stcore/health", trust_env=False).text == "ok"
+    children = everything.children()
+    of_page = next(child for child in children if "streamlit" in child.cmdline())
+    assert of_page.environ()["FLASK_URL"] == flask
+
+    lab = everything.address("JupyterLab")
+    address, token = lab.split("/lab/tree/notebooks?token=")
+    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        assert client.get("/api/kernels").status_code == 403
+        client.headers["Authorization"] = f"token {token}"
+        client.post("/api/kernels", json={"name": "python3"}).raise_for_status()
+    children = everything.children()
+    assert any("ipykernel_launcher" in child.cmdline() for child in children)
+    assert not any(token in " ".join(child.cmdline()) for child in children)
+
+    assert everything.stop() == 0
+    assert "All stopped" in everything.output
+    assert not [child for child in children if child.is_running()]
+
+
+def test_a_part_and_a_second_one_beside_it(up, classroom):
+    one = up("--only", "fastapi")
+    assert "Flask server" not in one.output
+    two = up("--only", "fastapi")
+    assert "is taken" in two.output
+    assert one.address("FastAPI server") != two.address("FastAPI server")
+    assert two.stop(signal.SIGTERM) == 0
+    assert predict(one.address("FastAPI server")) == {"prediction": [0]}
+    log = classroom.folder / re.search(r"\.kit/logs/fastapi-\d+\.log", one.output)[0]
+    assert "model loaded" in log.read_text(encoding="utf-8")
+
+
+def test_a_server_that_dies_is_reported_and_the_other_goes_on(up):
+    both = up("--only", "fastapi,flask")
+    next(child for child in both.children() if "apps.minimal.fastapi_api_example" in child.cmdline()).kill()
+    both.wait_for("The others go on")
+    assert "FastAPI server ended by itself (exit code -9)" in both.output
+    assert "model loaded" in both.output
+    assert predict(both.address("Flask server")) == {"prediction": [0]}
+    assert both.stop() == 0
+
+
+def test_a_server_that_does_not_start_is_reported_and_the_other_goes_on(up, classroom):
+    example = classroom.folder / "apps" / "minimal" / "fastapi_api_example.py"
+    source = example.read_text(encoding="utf-8")
+    try:
+        example.write_text("raise SystemExit('out of order')", encoding="utf-8")
+        both = up("--only", "fastapi,flask")
+        assert "Not started: the fastapi server ended with exit code 1" in both.output
+        assert "out of order" in both.output
+        assert predict(both.address("Flask server")) == {"prediction": [0]}
+        both.stop()
+        with pytest.raises(AssertionError, match="out of order"):
+            up("--only", "fastapi")
+    finally:
+        example.write_text(source, encoding="utf-8")
+
+
+def test_what_a_killed_up_left_behind_is_stopped_by_the_next(up, classroom):
+    killed = up("--only", "flask")
+    orphans = killed.children()
+    killed.process.kill()
+    killed.wait()
+    assert all(orphan.is_running() for orphan in orphans)
+
+    again = up("--only", "flask")
+    assert "Stopped a Flask server that a killed session had left behind" in again.output
+    assert not any(orphan.is_running() for orphan in orphans)
+    assert len(list((classroom.folder / ".kit" / "servers").glob("*.json"))) == 1
+
+
+def test_the_model_is_trained_where_there_is_none_and_asked_for_where_it_cannot_be_read(up, classroom):
+    (classroom.folder / "model.pkl").unlink()
+    one = up("--only", "flask")
+    assert "There is no model yet: training one." in one.output
+    assert predict(one.address("Flask server")) == {"prediction": [0]}
+    one.stop()
+
+    (classroom.folder / "model.pkl").write_bytes(b"not a model")
+    one = up("--only", "flask")
+    assert "To train a model: python kit.py train" in one.output
+    shutil.copy(classroom.folder / "models" / "iris" / "model.joblib", classroom.folder / "model.pkl")
+
+
+def test_model_path_is_the_callers(up, classroom, tmp_path):
+    shutil.copy(classroom.folder / "model.pkl", tmp_path / "other.pkl")
+    card = json.loads((classroom.folder / "card.json").read_text(encoding="utf-8"))
+    (tmp_path / "card.json").write_text(json.dumps({**card, "name": "other"}), encoding="utf-8")
+    one = up("--only", "fastapi", MODEL_PATH=str(tmp_path / "other.pkl"))
+    health = httpx.get(f"{one.address('FastAPI server')}/health", trust_env=False).json()
+    assert health["model"]["name"] == "other"
+
+
+def test_doctor_finds_all_in_place(classroom):
+    code, output = classroom.run("doctor")
+    assert code == 0, output
+    assert re.search(r"^ok +packages +as locked", output, re.MULTILINE)
+    assert re.search(r'^ok +kernel +"python3" runs in .venv', output, re.MULTILINE)
+    assert re.search(r"^ok +model +iris [0-9a-f]{12}", output, re.MULTILINE)
+
+
+def test_test_fails_when_either_the_tests_or_the_notebooks_do(classroom):
+    (classroom.folder / "tests").mkdir()
+    good = classroom.folder / "tests" / "test_good.py"
+    good.write_text("def test_good(): pass\n", encoding="utf-8")
+    notebook = {
+        "cells": [],
+        "metadata": {"kernelspec": {"name": "python3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    output = {"name": "stdout", "output_type": "stream", "text": ["2\n"]}
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": ["print(1)"]}
+    notebook["cells"] = [{**cell, "execution_count": 1, "outputs": [output]}]
+    lesson = classroom.folder / "notebooks" / "01_wrong.ipynb"
+    lesson.write_text(json.dumps(notebook), encoding="utf-8")
+    code, said = classroom.run("test")
+    assert code == 1 and "tests: passed" in said and "notebooks: failed" in said
+    lesson.unlink()
+
+    good.write_text("def test_good(): assert False\n", encoding="utf-8")
+    assert classroom.run("test")[0] == 1
+    assert classroom.run("test", "tests", "-k", "nothing")[0] == 5  # pytest's code for no tests
+    assert subprocess.run([classroom.python, "kit.py", "train", "mars"], cwd=classroom.folder).returncode == 1
