@@ -1,7 +1,7 @@
 """One row of features, entered by a person: built from the model's card, kept from page to page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -12,10 +12,11 @@ from ui.prediction import number
 
 @dataclass
 class Row:
-    """The row as it stands. `filled` counts how often a button filled it in: with it the fields are new ones,
-    and so begin with the new values."""
+    """The row as it stands, and what its fields began with. `filled` counts how often a button filled it in:
+    then the fields are new ones, and begin with the new values."""
 
     values: list[float]
+    began: list[float] = field(default_factory=list)
     filled: int = 0
 
 
@@ -40,38 +41,39 @@ def examples(card: Card) -> bool:
     return any(pressed)
 
 
-def fields(card: Card) -> list[float]:
+def fields(card: Card, page: str) -> list[float]:
     """A labelled number field for each feature, in a grid; returns the row.
 
-    The label ends with the range of the training data; the field refuses what the servers would refuse.
+    Below it the range of the training data; the field refuses what the servers would refuse.
     """
     row = _row(card)
+    keys = [f"feature:{page}:{card.key}:{row.filled}:{index}" for index in range(len(row.values))]
+    if keys[0] not in st.session_state:  # Streamlit forgets a field when its page is left
+        row.began = list(row.values)
     with st.container(key="features"):
-        entered = [
-            st.number_input(
-                _label(feature),
-                min_value=feature.minimum,
-                max_value=feature.maximum,
-                value=value,
-                step=feature.step,
-                format="%.10g",
-                key=f"feature:{card.key}:{row.filled}:{index}",
-            )
-            for index, (feature, value) in enumerate(zip(card.features, row.values, strict=True))
-        ]
-    row.values = entered
-    return list(entered)
+        cells = zip(keys, card.features, row.began, strict=True)
+        row.values = [_field(key, feature, began) for key, feature, began in cells]
+    return list(row.values)
 
 
-def _label(feature: Feature) -> str:
-    unit = f" ({plain(feature.unit)})" if feature.unit else ""
-    low, high = (feature.minimum, feature.maximum) if feature.low is None else (feature.low, feature.high)
-    usual = (
-        ""
-        if low is None or high is None
-        else f" :small[:gray[{plain(number(low))} to {plain(number(high))}]]"
-    )
-    return f"{plain(feature.name)}{unit}{usual}"
+def _field(key: str, feature: Feature, began: float) -> float:
+    with st.container(gap="xxsmall"):
+        unit = f" ({feature.unit})" if feature.unit else ""
+        value = st.number_input(
+            plain(feature.name + unit),
+            min_value=feature.minimum,
+            max_value=feature.maximum,
+            value=began,
+            step=feature.step,
+            format="%.10g",
+            key=key,
+        )
+        low, high = (
+            (feature.low, feature.high) if feature.low is not None else (feature.minimum, feature.maximum)
+        )
+        if low is not None and high is not None:
+            st.caption(plain(f"{number(low)} to {number(high)}"))
+    return value
 
 
 def _row(card: Card) -> Row:

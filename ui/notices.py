@@ -8,8 +8,16 @@ from ui.client import Exchange, Failure
 
 
 def plain(text: str) -> str:
-    """Text from a server, so that Streamlit shows it as it is and not as Markdown."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:~|<>&])", r"\\\1", " ".join(text.split()))
+    """Text from a server, so that Streamlit shows it as it is and not as Markdown.
+
+    Only what would be Markdown gets a backslash: a screen reader is given a field's label with it.
+    """
+    line = " ".join(text.split())
+    return re.sub(r"[\\`*\[\]$~|<>&]|:(?=\S)|(?<!\w)_|_(?!\w)|^[#+\-=]|^\d+(?=[.)]\s)", _escaped, line)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
 
 
 def show(failure: Failure) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from ui.card import read_card
+from ui.notices import plain
 from ui.prediction import number, percent, read_prediction
 
 JSON = some.recursive(
@@ -97,3 +98,17 @@ def test_what_is_not_certain_is_not_shown_as_certain():
 
 def test_numbers_have_four_figures():
     assert [number(x) for x in (0, 71.5578, 2501.0, -0.00123456)] == ["0", "71.56", "2,501", "-0.001235"]
+
+
+@pytest.mark.parametrize(
+    "text", ["petal width (cm)", "mean_radius", "0.1 to 2.5", "total/HDL - ratio", "a: b"]
+)
+def test_ordinary_labels_need_no_escapes(text):
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["1. one", "# one", "_a_", "$a$", ":red[a]", "a <b>", "`a`", "[a](b)", "&amp;"]
+)
+def test_what_would_be_markdown_is_escaped(text):
+    assert "\\" in plain(text) and plain(text).replace("\\", "") == text

@@ -32,7 +32,7 @@ def main() -> None:
         st.subheader("Input", anchor=False)
         inputs.examples(card)
         with st.expander(f"Values: {summary(card)}"):
-            row = inputs.fields(card)
+            row = inputs.fields(card, "compare")
     once, many, wrong = st.tabs(["Once", "Many times", "With a mistake"], key="way")
     with once:
         send_once(pair, card, row)

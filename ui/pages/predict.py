@@ -86,7 +86,7 @@ def enter(server: client.Server, card: Card) -> None:
     if inputs.examples(card):
         st.session_state.pop("sent", None)
     with st.form("input", border=False):
-        row = inputs.fields(card)
+        row = inputs.fields(card, "predict")
         if st.form_submit_button("Predict", type="primary", icon=":material/send:"):
             answer = client.predict(server, row, card)
             st.session_state["sent"] = Sent(server, card, row, answer)
