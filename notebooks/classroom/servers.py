@@ -154,6 +154,8 @@ class Server:
 
     def _listens(self) -> bool:
         """True when the process, or one that it started, holds the port: nobody else can answer there."""
+        if not _accepts(self.port):
+            return False
         try:
             family = (self.process, *self.process.children(recursive=True))
             return any(
@@ -233,11 +235,15 @@ def free_port(first: int | None = None) -> int:
             except OSError:
                 continue
             port = ours.getsockname()[1]
-        with socket.socket() as probe:  # on a Mac one may bind 127.0.0.1:5000 although AirPlay holds *:5000
-            probe.settimeout(0.5)
-            if probe.connect_ex((HOST, port)) != 0:
-                return port
+        if not _accepts(port):  # on a Mac one may bind 127.0.0.1:5000 although AirPlay holds *:5000
+            return port
     raise ServerError(f"no free port from {first} up on {HOST}")
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def stop_all() -> None:
