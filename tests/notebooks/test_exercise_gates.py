@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from classroom.exercises import exercises_of
+from classroom.exercises import SOLUTIONS, exercises_of
 
 from tests.notebooks.lessons import (
     EVERY_ANSWER,
@@ -19,7 +19,8 @@ from tests.notebooks.lessons import (
     text_of,
 )
 
-MACHINE_PATH = re.compile(r"/home/|/root/|/tmp/|/Users/|/work/|/private/|[A-Z]:\\|ipykernel_\d")
+HERE = [re.escape(str(folder)) for folder in (NOTEBOOKS.parent, Path.home())]
+MACHINE_PATH = re.compile("|".join([*HERE, r"/home/|/tmp/|/Users/|/private/|[A-Z]:\\|ipykernel_\d"]))
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=str)
 every_exercise = pytest.mark.parametrize("lesson, id", EVERY_EXERCISE, ids=str)
 
@@ -117,3 +118,10 @@ def test_no_answers_are_left_without_a_lesson():
     numbers = {f"{lesson}.py" for lesson in LESSONS}
     for folder in (NOTEBOOKS / "solutions", WRONG_ANSWERS, NOTEBOOKS / "classroom" / "checks"):
         assert {path.name for path in Path(folder).glob("lesson_*.py")} <= numbers
+
+
+@every_lesson
+def test_no_answer_hides_another_of_the_same_title(lesson):
+    for file in (SOLUTIONS / f"{lesson}.py", WRONG_ANSWERS / f"{lesson}.py"):
+        titles = re.findall(r"^# %% (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert len(titles) == len(set(titles))
