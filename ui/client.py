@@ -5,7 +5,6 @@ Nothing here raises for what a server or the network does. Every call returns ei
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,72 +15,17 @@ import httpx
 
 from ui.card import Card, read_card
 from ui.prediction import Prediction, read_prediction
+from ui.servers import Server
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0  # to the last byte; long enough for a Flask that loads its model at this request
 LARGEST_ANSWER = 1_000_000  # bytes
+TRAIN = ("python -m model_training.train iris",)
 JSON = {"Content-Type": "application/json"}
 
 # One client, so that connections are kept alive; no proxy between this page and 127.0.0.1. A server closes
 # an idle connection after 5 s (uvicorn), so it is given up before.
 _http = httpx.Client(trust_env=False, limits=httpx.Limits(keepalive_expiry=4))
-
-
-@dataclass(frozen=True)
-class Server:
-    """One of the two servers, as the page speaks of it. `mark` is its shape: it is never colour alone."""
-
-    name: str
-    url: str
-    setting: str  # the environment variable that holds its URL
-    module: str
-    default_port: int
-    colour: str
-    mark: str  # in Streamlit's Markdown
-
-    @property
-    def port(self) -> int | None:
-        try:
-            return urlsplit(self.url).port
-        except ValueError:
-            return None
-
-    @property
-    def start(self) -> str:
-        """The commands that start it where this page looks for it, run in the project's folder."""
-        command = f"python -m {self.module}"
-        if self.port in (None, self.default_port):
-            return command
-        return (
-            f"PORT={self.port} {command}             # macOS, Linux\n"
-            f'$env:PORT = "{self.port}"; {command}   # PowerShell'
-        )
-
-
-def servers() -> tuple[Server, Server]:
-    """FastAPI and Flask, where FASTAPI_URL and FLASK_URL say they are."""
-    fastapi = os.environ.get("FASTAPI_URL") or "http://127.0.0.1:8000"
-    flask = os.environ.get("FLASK_URL") or "http://127.0.0.1:5000"
-    return (
-        Server(
-            "FastAPI",
-            fastapi.strip().rstrip("/"),
-            "FASTAPI_URL",
-            "apps.minimal.fastapi_api_example",
-            8000,
-            "#0072B2",
-            ":blue[●]",
-        ),
-        Server(
-            "Flask",
-            flask.strip().rstrip("/"),
-            "FLASK_URL",
-            "apps.minimal.flask_api_example",
-            5000,
-            "#D55E00",
-            ":orange[■]",
-        ),
-    )
 
 
 @dataclass(frozen=True)
@@ -108,12 +52,13 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong in one sentence, and what to do in another; `command` is what to type, if anything."""
+    """What went wrong in one sentence, and what to do in another. `commands` is what to type, if anything:
+    one for any shell, or one for bash and one for PowerShell."""
 
     server: Server
     sentence: str
     remedy: str
-    command: str | None = None
+    commands: tuple[str, ...] = ()
     exchange: Exchange | None = None
 
 
@@ -331,6 +276,6 @@ def _refused(exchange: Exchange, wanted: str) -> Failure:
         server,
         f"{server.name} is running, but has no model{because}",
         "Train one; the server takes it up at the next request, without a restart.",
-        "python -m model_training.train iris",
+        TRAIN,
         exchange,
     )

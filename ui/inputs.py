@@ -9,6 +9,8 @@ from ui.card import Card, Feature
 from ui.notices import plain
 from ui.prediction import number
 
+RANGES = " Below each field: its range in the training data."
+
 
 @dataclass
 class Row:
@@ -27,7 +29,8 @@ def values(card: Card) -> list[float]:
 
 def examples(card: Card) -> bool:
     """A button for each preset and one for a random row; True when one was pressed in this run."""
-    st.caption("Fill the fields with an example:")
+    ranges = any(feature.low is not None for feature in card.features)
+    st.caption("Fill the fields with an example." + (RANGES if ranges else ""))
     with st.container(horizontal=True, gap="small", key="examples"):
         pressed = [
             st.button(

@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ui.client import JSON, Failure, Server, predict_body, predict_path, send
+from ui.client import JSON, Failure, predict_body, predict_path, send
+from ui.servers import Server
 
 WARM_UP = 5  # requests to each server that are not counted
 SECONDS = 60  # after which the measurement ends with what it has

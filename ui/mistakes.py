@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 
 from ui.card import Card
-from ui.client import JSON, Exchange, Failure, Server, predict_body, send
+from ui.client import JSON, Exchange, Failure, predict_body, send
+from ui.servers import Server
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,13 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def show(failure: Failure) -> None:
-    """One sentence, one remedy, and the command to type where there is one."""
+    """One sentence, one remedy, and what to type where there is something."""
     st.warning(f"**{plain(failure.sentence)}**  \n{plain(failure.remedy)}", icon=":material/error:")
-    if failure.command:
-        st.code(failure.command, language="bash", wrap_lines=True)
+    shells = ("macOS, Linux:", "PowerShell:") if len(failure.commands) > 1 else ("",)
+    for shell, command in zip(shells, failure.commands, strict=False):
+        if shell:
+            st.caption(shell)
+        st.code(command, language=None, wrap_lines=True)
 
 
 def request_text(exchange: Exchange) -> str:

@@ -2,7 +2,8 @@
 
 import json
 
-from ui.client import Server, predict_path
+from ui.client import predict_path
+from ui.servers import Server
 
 
 def snippets(server: Server, features: list[float]) -> dict[str, tuple[str, str]]:

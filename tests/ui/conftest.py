@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from classroom.servers import Server, serve
+from classroom import servers as live
 from streamlit.testing.v1 import AppTest
 
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
-from ui import client
+from ui.servers import Server, servers
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = (
@@ -48,17 +48,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def both(models) -> Iterator[tuple[Server, Server]]:
+def both(models) -> Iterator[tuple[live.Server, live.Server]]:
     """FastAPI and Flask, each with the iris model."""
     env = {"MODEL_PATH": str(models("iris"))}
-    with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
+    with live.serve("fastapi", env=env) as fastapi, live.serve("flask", env=env) as flask:
         yield fastapi, flask
 
 
 @pytest.fixture(scope="session")
-def pair(both) -> tuple[client.Server, client.Server]:
+def pair(both) -> tuple[Server, Server]:
     """The same, as the page knows them."""
-    return tuple(replace(server, url=live.url) for server, live in zip(client.servers(), both, strict=True))
+    return tuple(replace(server, url=running.url) for server, running in zip(servers(), both, strict=True))
 
 
 @pytest.fixture
@@ -118,13 +118,9 @@ def browser():
         browser.close()
 
 
-def closed_url() -> str:
-    """An address at which nobody listens."""
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as unused:
-        port = unused.server_address[1]
-    return f"http://127.0.0.1:{port}"
-
-
 @pytest.fixture
 def nobody() -> str:
-    return closed_url()
+    """An address at which nobody listens."""
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as closed:
+        port = closed.server_address[1]
+    return f"http://127.0.0.1:{port}"

@@ -70,6 +70,7 @@ def test_predict(window: Page):
     fits(window)
 
 
+@pytest.mark.parametrize("window", ["laptop"], indirect=True)
 def test_predict_with_the_keyboard_alone(window: Page):
     window.goto("/")
     field = window.get_by_label("petal length (cm)", exact=True)
@@ -105,6 +106,7 @@ def test_compare(window: Page):
     fits(window)
 
 
+@pytest.mark.parametrize("window", ["phone"], indirect=True)
 def test_health_follows_a_server_that_goes_and_comes_back(window: Page, classroom: Classroom):
     window.goto("/health")
     expect(window.get_by_text(re.compile("Ready$"))).to_have_count(2)

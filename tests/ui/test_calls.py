@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ui import client, latency, mistakes
+from ui.servers import Server, servers
 from ui.snippets import snippets
 
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -43,7 +44,7 @@ def test_without_ranges_nothing_is_out_of_range(pair):
     assert "a number out of range" not in [mistake.name for mistake in mistakes.mistakes(bare, ROW)]
 
 
-def exchange(server: client.Server, status: int, body: object) -> client.Exchange:
+def exchange(server: Server, status: int, body: object) -> client.Exchange:
     return client.Exchange(server, "POST", "", "", {}, status, {}, json.dumps(body), body, 1.0)
 
 
@@ -58,13 +59,13 @@ def exchange(server: client.Server, status: int, body: object) -> client.Exchang
     ],
 )
 def test_what_is_not_alike_is_said(one, other, words):
-    servers = client.servers()
-    alike, said = mistakes.verdict(exchange(servers[0], *one), exchange(servers[1], *other))
+    fastapi, flask = servers()
+    alike, said = mistakes.verdict(exchange(fastapi, *one), exchange(flask, *other))
     assert not alike and words in said
 
 
 def timing(server: int, *milliseconds: float) -> latency.Timing:
-    return latency.Timing(client.servers()[server], list(milliseconds))
+    return latency.Timing(servers()[server], list(milliseconds))
 
 
 def test_percentiles_are_nearest_rank():

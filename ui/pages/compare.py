@@ -7,6 +7,7 @@ from ui import charts, client, inputs, latency, mistakes
 from ui.card import Card
 from ui.notices import plain, show
 from ui.prediction import Prediction
+from ui.servers import Server, servers
 
 # What a header that differs means; the others speak for themselves.
 HEADERS = {
@@ -21,7 +22,7 @@ Answer = client.Exchange | client.Failure
 def main() -> None:
     st.title("Compare", anchor=False)
     st.markdown("Send the same input to both servers: once, many times, or with a mistake in it.")
-    pair = client.servers()
+    pair = servers()
     card, failures = client.first_card(pair)
     if card is None:
         for failure in failures:
@@ -48,7 +49,7 @@ def summary(card: Card) -> str:
     return plain(text) + (f" and {len(row) - 6} more" if len(row) > 6 else "")
 
 
-def send_once(pair: tuple[client.Server, client.Server], card: Card, row: list[float]) -> None:
+def send_once(pair: tuple[Server, Server], card: Card, row: list[float]) -> None:
     if st.button("Send to both", type="primary", icon=":material/send:"):
         st.session_state["once"] = (card.key, row, [client.predict(server, row, card) for server in pair])
     kept = st.session_state.get("once")
@@ -81,7 +82,7 @@ def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> tu
     return False, f"They differ: {predictions[0].words} against {predictions[1].words}."
 
 
-def side_by_side(pair: tuple[client.Server, client.Server], answers: list[Answer], way: str) -> None:
+def side_by_side(pair: tuple[Server, Server], answers: list[Answer], way: str) -> None:
     """Status, time and body of each, one beside the other."""
     for column, server, answer in zip(st.columns(2, gap="medium"), pair, answers, strict=True):
         with column, st.container(key=f"panel-{way}-{server.name.lower()}", height="stretch"):
@@ -115,7 +116,7 @@ def headers(one: client.Exchange, other: client.Exchange) -> None:
     st.table(frame, hide_index=True, border="horizontal", alt="Response headers that differ")
 
 
-def send_many(pair: tuple[client.Server, client.Server], row: list[float]) -> None:
+def send_many(pair: tuple[Server, Server], row: list[float]) -> None:
     n = st.segmented_control("Requests to each", [50, 200, 1000], default=200, required=True, key="requests")
     if st.button("Measure", type="primary", icon=":material/timer:"):
         bar, result = st.progress(0.0, text="Warming up"), None
@@ -175,7 +176,7 @@ def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
         st.caption("p90: nine of ten answers came within this time. Per second: one request at a time.")
 
 
-def send_wrong(pair: tuple[client.Server, client.Server], card: Card, row: list[float]) -> None:
+def send_wrong(pair: tuple[Server, Server], card: Card, row: list[float]) -> None:
     choices = {mistake.name: mistake for mistake in mistakes.mistakes(card, row)}
     name = st.selectbox("Mistake", list(choices), key="mistake")
     mistake = choices[name]

@@ -7,6 +7,7 @@ import streamlit as st
 
 from ui import client
 from ui.notices import show
+from ui.servers import Server, servers
 
 EVERY = 3  # seconds
 
@@ -14,7 +15,7 @@ EVERY = 3  # seconds
 @st.fragment(run_every=EVERY)
 def states() -> None:
     """Both servers side by side. Only this part of the page is drawn again."""
-    pair = client.servers()
+    pair = servers()
     with ThreadPoolExecutor(len(pair)) as pool:  # so that a slow one does not delay the other
         found = list(pool.map(client.health, pair))
     for column, server, health in zip(st.columns(2, gap="medium"), pair, found, strict=True):
@@ -23,7 +24,7 @@ def states() -> None:
     st.caption(f"Asked at {datetime.now():%H:%M:%S}; asked again every {EVERY} seconds.")
 
 
-def state(server: client.Server, health: client.Health | client.Failure) -> None:
+def state(server: Server, health: client.Health | client.Failure) -> None:
     st.subheader(f"{server.mark} {server.name}", anchor=False)
     if isinstance(health, client.Failure):
         st.badge("Not available", icon=":material/cancel:", color="red")
@@ -51,7 +52,7 @@ def state(server: client.Server, health: client.Health | client.Failure) -> None
                 server,
                 f"{server.name} cannot predict{because}",
                 "Train a model; the server takes it up by itself, and this page shows it.",
-                "python -m model_training.train iris",
+                client.TRAIN,
             )
         )
 

@@ -9,6 +9,7 @@ from ui import charts, client, inputs
 from ui.card import Card
 from ui.notices import plain, request_text, response_text, show
 from ui.prediction import Prediction, percent
+from ui.servers import Server, servers
 from ui.snippets import snippets
 
 WIDE_FORM = 12  # features from which the form takes the whole width
@@ -18,7 +19,7 @@ WIDE_FORM = 12  # features from which the form takes the whole width
 class Sent:
     """The last row that was sent, and what came back."""
 
-    server: client.Server
+    server: Server
     card: Card
     row: list[float]
     answer: tuple[Prediction, client.Exchange] | client.Failure
@@ -31,7 +32,7 @@ class Sent:
 def main() -> None:
     st.title("Predict", anchor=False)
     st.markdown("Send one row of features to a server, and read what it answers.")
-    server, other = choose(client.servers())
+    server, other = choose(servers())
     card, failures = client.first_card([server, other])
     for failure in failures:
         show(failure)
@@ -58,7 +59,7 @@ def main() -> None:
             wire(sent.exchange)
 
 
-def choose(pair: tuple[client.Server, client.Server]) -> tuple[client.Server, client.Server]:
+def choose(pair: tuple[Server, Server]) -> tuple[Server, Server]:
     """The server that is asked, and the other one. The choice is kept from page to page."""
     by_name = {server.name: server for server in pair}
     chosen = st.segmented_control(
@@ -80,7 +81,7 @@ def about(card: Card) -> None:
     st.caption(" · ".join(part for part in parts if part))
 
 
-def enter(server: client.Server, card: Card) -> None:
+def enter(server: Server, card: Card) -> None:
     """The form; pressing its button, or Enter in a field, sends the row."""
     st.subheader("Input", anchor=False)
     if inputs.examples(card):
@@ -123,7 +124,7 @@ def read(sent: Sent | None) -> None:
         st.table(frame, hide_index=True, border="horizontal", alt="The probability of each class")
 
 
-def elsewhere(server: client.Server, row: list[float]) -> None:
+def elsewhere(server: Server, row: list[float]) -> None:
     """The same call for other tools, each with Streamlit's button to copy it."""
     codes = snippets(server, row)
     for tab, (code, language) in zip(st.tabs(list(codes)), codes.values(), strict=True):
