@@ -16,6 +16,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons do get here, and m
 import argparse
 import contextlib
 import errno
+import json
 import os
 import secrets
 import signal
@@ -60,6 +61,7 @@ def up(only: list[str], browser: bool) -> int:
             if port != KINDS[name].port:
                 print(f"Port {KINDS[name].port} is taken: the {NAMES[name]} is on {port}.")
         env = environment(ports)
+        silence_lab()
         print(f"Starting {', '.join(NAMES[name] for name in only)} ...", flush=True)
         running = [Server(name, env=env[name], port=port) for name, port in ports.items()]
         for server in list(running):
@@ -104,6 +106,14 @@ def environment(ports: dict[str, int]) -> dict[str, dict[str, str]]:
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
     return {"fastapi": model, "flask": model, "ui": urls, "lab": lab}
+
+
+def silence_lab() -> None:
+    """No question about Jupyter news on the first page, and nothing looked up on the network."""
+    settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    silent = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    settings.write_text(json.dumps(silent), encoding="utf-8")
 
 
 def watch(running: list) -> int:

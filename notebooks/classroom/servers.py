@@ -48,7 +48,6 @@ class Kind:
 _API = {"HOST": HOST, "PORT": "{port}", "MODEL_PATH": str(ROOT / "model.pkl")}
 _LAB = ("--no-browser", f"--ServerApp.ip={HOST}", "--ServerApp.port={port}", "--ServerApp.port_retries=0")
 _LAB += (f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks")
-_LAB += ("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")
 if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container, say; JupyterLab wants it confirmed
     _LAB += ("--allow-root",)
 _PAGE = ("--server.address", HOST, "--server.port", "{port}", "--server.headless", "true")
