@@ -9,7 +9,7 @@ from ui.card import Card, Feature
 from ui.notices import plain
 from ui.prediction import number
 
-RANGES = " Below each field: its range in the training data."
+RANGES = " Below each field: its range in training."
 
 
 @dataclass
@@ -30,7 +30,7 @@ def values(card: Card) -> list[float]:
 def examples(card: Card) -> bool:
     """A button for each preset and one for a random row; True when one was pressed in this run."""
     ranges = any(feature.low is not None for feature in card.features)
-    st.caption("Fill the fields with an example." + (RANGES if ranges else ""))
+    st.caption("Fill in an example." + (RANGES if ranges else ""))
     with st.container(horizontal=True, gap="small", key="examples"):
         pressed = [
             st.button(

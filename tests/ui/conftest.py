@@ -103,7 +103,7 @@ def answering() -> Iterator[Callable[[Callable], str]]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while it is there, an event loop runs, and asyncio.run cannot
 def browser():
     """A browser that Playwright drives; without one, the test is skipped."""
     from playwright.sync_api import sync_playwright

@@ -103,9 +103,9 @@ def read(sent: Sent | None) -> None:
         show(sent.answer)
         return
     server, (prediction, exchange) = sent.server, sent.answer
-    if sent.card.target:
-        st.caption(plain(sent.card.target))
     with st.container(key="words", gap="xsmall"):
+        if sent.card.target:
+            st.caption(plain(sent.card.target))
         st.header(plain(prediction.words), anchor=False)
         took = f"{exchange.milliseconds:.1f} ms"
         st.caption(f"{server.mark} {server.name} answered in {took} with status {exchange.status}")
