@@ -33,6 +33,11 @@ class Dataset:
         return "classification" if self.classes else "regression"
 
     @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Column name -> its smallest and its largest value, in its unit."""
+        return {name: (float(column.min()), float(column.max())) for name, column in self.features.items()}
+
+    @property
     def frame(self) -> pd.DataFrame:
         """Features and target side by side, the target's classes by name: what one wants to look at."""
         shown = self.target.map(dict(enumerate(self.classes))) if self.classes else self.target

@@ -82,3 +82,8 @@ def test_no_secret_and_no_model_of_this_machine_gets_into_an_image():
 
 def test_no_token_has_a_default():
     assert COMPOSE["services"]["lab"]["environment"] == ["JUPYTER_TOKEN"]
+
+
+def test_the_image_and_the_kit_install_with_the_same_uv():
+    kit = (ROOT / "kit_environment.py").read_text(encoding="utf-8")
+    assert re.search(r"uv==[\d.]+", DOCKERFILE)[0] == re.search(r"uv==[\d.]+", kit)[0]

@@ -20,6 +20,12 @@ def test_every_feature_has_a_name_a_unit_or_none_and_only_numbers(dataset):
     assert all(kind == "float64" for kind in dataset.features.dtypes)
 
 
+def test_every_value_lies_in_its_features_range(dataset):
+    for name, (low, high) in dataset.ranges.items():
+        assert low < high
+        assert dataset.features[name].between(low, high).all()
+
+
 def test_the_origin_and_the_title_are_sentences_for_people(dataset):
     assert dataset.origin.endswith(".") and len(dataset.title) > 20
 
