@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "model_training": {"model_training"},
     "apps/minimal": set(),
-    "ui": {"ui", "card", "client"},
+    "ui": {"ui"},
     "notebooks/classroom": {"classroom", "model_training", "apps"},
 }
 ROOMS = {"kit", "notebooks", "classroom", "solutions", "apps", "ui", "model_training", "tests"}
