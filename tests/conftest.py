@@ -1,4 +1,4 @@
-"""What several rooms' tests share: a model of this session, and each minimal server serving it."""
+"""What several rooms' tests share: a model of this session, and both minimal servers serving it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +20,8 @@ def iris_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fastapi_server(iris_root: Path) -> Iterator[Server]:
-    with serve("fastapi", env={"MODEL_PATH": str(iris_root / "model.pkl")}) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def flask_server(iris_root: Path) -> Iterator[Server]:
-    with serve("flask", env={"MODEL_PATH": str(iris_root / "model.pkl")}) as server:
-        yield server
+def both(iris_root: Path) -> Iterator[dict[str, Server]]:
+    """The two one-page servers by name, FastAPI first, each a process of its own."""
+    env = {"MODEL_PATH": str(iris_root / "model.pkl")}
+    with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
+        yield {"fastapi": fastapi, "flask": flask}

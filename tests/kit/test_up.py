@@ -123,6 +123,7 @@ def test_a_part_and_a_second_one_beside_it(up, classroom):
 
 def test_a_server_that_dies_is_reported_and_the_other_goes_on(up):
     both = up("--only", "fastapi,flask")
+    assert "Not started" not in both.output, both.output
     next(child for child in both.children() if "apps.minimal.fastapi_api_example" in child.cmdline()).kill()
     both.wait_for("The others go on")
     assert "FastAPI server ended by itself (exit code -9)" in both.output

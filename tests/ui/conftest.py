@@ -48,17 +48,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def both(models) -> Iterator[tuple[live.Server, live.Server]]:
-    """FastAPI and Flask, each with the iris model."""
-    env = {"MODEL_PATH": str(models("iris"))}
-    with live.serve("fastapi", env=env) as fastapi, live.serve("flask", env=env) as flask:
-        yield fastapi, flask
-
-
-@pytest.fixture(scope="session")
 def pair(both) -> tuple[Server, Server]:
     """The same, as the page knows them."""
-    return tuple(replace(server, url=running.url) for server, running in zip(servers(), both, strict=True))
+    return tuple(
+        replace(server, url=running.url) for server, running in zip(servers(), both.values(), strict=True)
+    )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def said(app: AppTest) -> str:
 
 
 def test_predict_with_each_server(page, both):
-    fastapi, flask = both
+    fastapi, flask = both.values()
     app = page("predict", fastapi.url, flask.url)
     assert [field.value for field in app.number_input] == [5.1, 3.5, 1.4, 0.2]
     assert [field.max for field in app.number_input] == [11.5, 6.8, 12.8, 4.9]
@@ -43,7 +43,7 @@ def test_predict_with_each_server(page, both):
 
 
 def test_a_random_row_is_sent_as_it_stands(page, both):
-    app = press(page("predict", both[0].url, both[1].url), "Random row")
+    app = press(page("predict", both["fastapi"].url, both["flask"].url), "Random row")
     row = [field.value for field in app.number_input]
     app = press(app, "Predict")
     assert str(row) in said(app) and app.header
@@ -66,7 +66,7 @@ def test_any_model_makes_its_own_page(page, models, model, features, words):
 
 
 def test_what_is_entered_stays_from_page_to_page(page, both):
-    app = press(page("predict", both[0].url, both[1].url), "versicolor")
+    app = press(page("predict", both["fastapi"].url, both["flask"].url), "versicolor")
     app.number_input[0].set_value(6.6)  # in a form: it is sent with the button
     press(app, "Predict")
     app.switch_page("pages/compare.py").run()
@@ -74,7 +74,7 @@ def test_what_is_entered_stays_from_page_to_page(page, both):
 
 
 def test_compare_once_many_times_and_with_a_mistake(page, both):
-    app = press(page("compare", both[0].url, both[1].url), "Send to both")
+    app = press(page("compare", both["fastapi"].url, both["flask"].url), "Send to both")
     assert "Both answer alike: setosa, 98 %. Same status, same JSON." in said(app)
     assert "server" in list(app.table[0].value["header"])
     app = press(app, "Measure")
@@ -88,7 +88,7 @@ def test_compare_once_many_times_and_with_a_mistake(page, both):
 
 
 def test_health_says_who_is_up_and_what_to_do_for_the_other(page, both, nobody):
-    app = page("health", both[0].url, nobody)
+    app = page("health", both["fastapi"].url, nobody)
     assert "FastAPI" in said(app) and "iris" in str(app.table[0].value)
     assert "Flask is not running" in said(app)
     assert "python -m apps.minimal.flask_api_example" in said(app)
@@ -103,10 +103,10 @@ def test_with_both_servers_down_every_page_says_how_to_start_them(page, nobody, 
 
 
 def test_with_one_down_the_fields_come_from_the_other(page, both, nobody):
-    app = press(page("predict", nobody, both[1].url), "Predict")
+    app = press(page("predict", nobody, both["flask"].url), "Predict")
     assert "FastAPI is not running" in said(app) and "from Flask's model card" in said(app)
     assert len(app.number_input) == 4 and not app.exception
-    app = press(page("compare", nobody, both[1].url), "Send to both")
+    app = press(page("compare", nobody, both["flask"].url), "Send to both")
     assert "Nothing to compare: FastAPI is not running" in said(app)
     app = press(press(app, "Measure"), "Send it to both")
     assert not app.exception
