@@ -69,6 +69,8 @@ def _label(answer: Any, card: Card) -> str:
     """A card that says so numbers its classes; a bare one lists them as the model itself answers."""
     if not card.classes:
         if isinstance(answer, str):
+            if not answer.strip():
+                raise ValueError("the prediction is an empty text")
             return answer[:80]
         return f"{number(answer)} {card.target_unit}".strip()
     if not card.indexed and str(answer) in card.classes:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from classroom import servers as live
 from streamlit.testing.v1 import AppTest
 
 from model_training import datasets
