@@ -122,9 +122,8 @@ def model(inside: dict) -> Finding:
         remedy = "if it is not yours, python kit.py train writes one with its card"
         return Finding("model", "note", "model.pkl has no card.json that can be read", remedy)
     if hashlib.sha256(path.read_bytes()).hexdigest() not in listed:
-        return Finding(
-            "model", "broken", "model.pkl is not the file that card.json tells of", "python kit.py train"
-        )
+        remedy = "it is served without names and ranges; put its own card.json beside it"
+        return Finding("model", "note", "model.pkl is not the file that card.json tells of", remedy)
     if inside and trained_with != inside["scikit-learn"]:
         text = f"trained with scikit-learn {trained_with}, installed is {inside['scikit-learn']}"
         return Finding("model", "broken", text, f"python kit.py train {name}")

@@ -151,8 +151,8 @@ def predict(features: Annotated[list[float], Depends(read_features)], probabilit
     return answer
 
 
-@app.head("/health", include_in_schema=False)
 @app.get("/health", responses=ERRORS)
+@app.api_route("/health", methods=["GET", "HEAD"], include_in_schema=False)
 def health():
     health = {"app": APP, "uptime_seconds": round(time.monotonic() - STARTED, 3)}
     if get_model() is None:
@@ -160,8 +160,8 @@ def health():
     return {"status": "ok", "model": {name: loaded[1][name] for name in ("name", "version")}} | health
 
 
-@app.head("/model", include_in_schema=False)
 @app.get("/model", responses=ERRORS)
+@app.api_route("/model", methods=["GET", "HEAD"], include_in_schema=False)
 def model_card():
     if get_model() is None:
         raise HTTPException(503, reason)

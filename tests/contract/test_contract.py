@@ -86,6 +86,13 @@ def test_a_wrong_method_is_told_the_right_one(both):
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize("path", ["/health", "/model"])
+def test_what_can_be_read_says_that_get_and_head_are_allowed(both, path):
+    for server in both.values():
+        answer = send(server.url, request_bytes("DELETE", path, {}))
+        assert (answer.status, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+
+
 def test_the_log_is_json_lines_without_features(server):
     server.post("/predict", json={"features": [5.0625, 3.5, 1.4, 0.2]})
     log = server.log.read_text(encoding="utf-8")
@@ -100,4 +107,9 @@ def test_fastapi_documents_what_it_takes(both):
     schema = predict["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["features"]["items"]["type"] == "number"
     assert "422" not in predict["responses"]
+    assert {path: set(methods) for path, methods in document["paths"].items()} == {
+        "/predict": {"post"},
+        "/health": {"get"},
+        "/model": {"get"},
+    }
     assert both["fastapi"].get("/docs").status_code == 200
