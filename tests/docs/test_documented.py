@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import kit_environment
 from model_training import artifact
 from model_training.datasets import LOADERS
 
@@ -51,6 +52,12 @@ def test_every_error_of_loading_a_model_is_in_the_troubleshooting_table():
     names = [error.__name__ for error in artifact.ArtifactError.__subclasses__()]
     assert len(names) == 6
     assert [name for name in [*names, "CardError"] if f"`{name}" not in README] == []
+
+
+def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
+    for message in kit_environment.MEANINGS:
+        first_words = " ".join(message.split()[:4]).rstrip(".:,")
+        assert first_words in README, message
 
 
 def test_every_dataset_is_in_the_readme():
