@@ -76,8 +76,9 @@ def predict(url: str) -> dict:
 def test_everything_runs_finds_each_other_and_leaves_nothing(up):
     with ExitStack() as stack:
         taken = None
-        if (first := socket.socket()).connect_ex(("127.0.0.1", 5000)):
-            first.close()
+        with socket.socket() as probe:
+            free = probe.connect_ex(("127.0.0.1", 5000)) != 0
+        if free:
             taken = stack.enter_context(socket.create_server(("127.0.0.1", 5000)))
         everything = up()
         assert predict(everything.address("FastAPI server")) == {"prediction": [0]}
