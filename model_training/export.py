@@ -92,7 +92,7 @@ def describe(training: "Training", contents: dict[str, bytes]) -> Card:
         target=Target(name=dataset.target.name, unit=dataset.target_unit),
         classes=dataset.classes,
         presets=[Preset(label=label, features=[*row]) for label, row in zip(chosen, golden, strict=True)],
-        algorithm=" → ".join(type(step).__name__ for step in model),
+        algorithm=" + ".join(type(step).__name__ for step in model),
         metrics=training.metrics,
         golden=[
             GoldenRow(features=[*row], prediction=prediction, probabilities=share)

@@ -42,3 +42,9 @@ def test_there_is_no_room_for_odds_and_ends():
 
 def test_loading_a_model_needs_no_training_library():
     assert not imported(ROOT / "model_training" / "artifact.py") & {"skl2onnx", "matplotlib"}
+
+
+def test_notebooks_and_page_paint_the_two_servers_in_the_same_colours():
+    for name in ("notebooks/classroom/plots.py", "ui/servers.py"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "#0072B2" in text and "#D55E00" in text, name

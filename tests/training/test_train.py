@@ -114,6 +114,7 @@ def test_the_command_writes_the_guides_model_pkl_and_says_what_it_did(tmp_path, 
     assert main(["wine", "--root", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "wine" in said and "baseline" in said and str(tmp_path) not in said
+    said.encode("cp1252")  # what Windows writes into a pipe
     assert (tmp_path / "model.pkl").read_bytes() == (tmp_path / "models/wine/model.joblib").read_bytes()
     card = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
     model = joblib.load(tmp_path / "model.pkl")
