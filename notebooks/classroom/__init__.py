@@ -6,12 +6,15 @@ not wait for matplotlib.
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+# From 3.13 on, a Python that a notebook starts would colour its tracebacks with escape sequences.
+os.environ.setdefault("PYTHON_COLORS", "0")
 
 _HOMES = {
     "check": ".exercises",

@@ -2,12 +2,18 @@
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from classroom.servers import Server, free_port, serve
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
-LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+LAPTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+# https://github.com/dequelabs/axe-core, without the package's import, which fails where text is not UTF-8
+AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js").read_text(encoding="utf-8")
+VIOLATIONS = "async () => (await axe.run()).violations.map(found => [found.id, found.nodes[0].html])"
 
 
 @dataclass
@@ -38,8 +44,8 @@ def classroom(models):
 
 @pytest.fixture(params=["laptop", "phone"])
 def window(request: pytest.FixtureRequest, browser: Browser, classroom: Classroom):
-    size = LAPTOP if request.param == "laptop" else PHONE
-    context = browser.new_context(viewport=size, base_url=classroom.ui.url)
+    kind = LAPTOP if request.param == "laptop" else PHONE
+    context = browser.new_context(**kind, base_url=classroom.ui.url)
     page = context.new_page()
     page.set_default_timeout(20_000)
     expect.set_options(timeout=20_000)
@@ -48,9 +54,14 @@ def window(request: pytest.FixtureRequest, browser: Browser, classroom: Classroo
 
 
 def fits(page: Page) -> None:
-    """Nothing is wider than the window."""
+    """Nothing is wider than the window, and axe finds nothing that is hard to see or to read out."""
     width = page.viewport_size["width"]
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth") <= width
+    page.evaluate(AXE)
+    try:  # while Streamlit draws, what is old is pale
+        page.wait_for_function("async () => (await axe.run()).violations.length === 0", timeout=10_000)
+    except TimeoutError:
+        assert page.evaluate(VIOLATIONS) == []
 
 
 def test_predict(window: Page):

@@ -31,12 +31,12 @@ def test_predict_with_each_server(page, both):
     assert [field.value for field in app.number_input] == [5.1, 3.5, 1.4, 0.2]
     assert [field.max for field in app.number_input] == [11.5, 6.8, 12.8, 4.9]
     app = press(press(app, "virginica"), "Predict")
-    assert app.header[0].value.startswith("virginica, ")
+    assert app.subheader[0].value.startswith("virginica, ")
     assert f'"{fastapi.url}/predict?probabilities=true"' in said(app)
     app = app.button_group[0].set_value("Flask").run()
-    assert not app.header
+    assert not app.subheader
     app = press(app, "Predict")
-    assert app.header[0].value.startswith("virginica, ")
+    assert app.subheader[0].value.startswith("virginica, ")
     assert "server: waitress" in said(app) and "[6.3, 3.3, 6.0, 2.5]" in said(app)
     assert [list(row) for row in app.table[0].value.itertuples(index=False)][2][0] == "virginica"
     assert not app.exception
@@ -46,7 +46,7 @@ def test_a_random_row_is_sent_as_it_stands(page, both):
     app = press(page("predict", both["fastapi"].url, both["flask"].url), "Random row")
     row = [field.value for field in app.number_input]
     app = press(app, "Predict")
-    assert str(row) in said(app) and app.header
+    assert str(row) in said(app) and app.subheader
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_any_model_makes_its_own_page(page, models, model, features, words):
     with serve("fastapi", env={"MODEL_PATH": str(models(model))}) as server:
         app = press(page("predict", server.url, server.url), "Predict")
         assert len(app.number_input) == features
-        assert words in said(app) and len(app.header) == 1
+        assert words in said(app) and len(app.subheader) == 1
         app = press(page("compare", server.url, server.url), "Send to both")
         assert "Both answer alike" in said(app)
         assert not app.exception
@@ -78,7 +78,7 @@ def test_compare_once_many_times_and_with_a_mistake(page, both):
     assert "Both answer alike: setosa, 98 %. Same status, same JSON." in said(app)
     assert "server" in list(app.table[0].value["header"])
     app = press(app, "Measure")
-    assert "requests" in app.table[1].value.index and "One client" not in said(app)
+    assert "requests" in list(app.table[1].value["figure"]) and "One client" not in said(app)
     assert "one request at a time" in said(app)
     for mistake in ("NaN", "an empty body"):
         app = app.selectbox[0].set_value(mistake).run()

@@ -30,7 +30,7 @@ def main() -> None:
         st.button("Try again", icon=":material/refresh:")
         return
     with st.container(key="panel-input"):
-        st.subheader("Input", anchor=False)
+        st.header("Input", anchor=False)
         inputs.examples(card)
         with st.expander(f"Values: {summary(card)}"):
             row = inputs.fields(card, "compare")
@@ -86,7 +86,7 @@ def side_by_side(pair: tuple[Server, Server], answers: list[Answer], way: str) -
     """Status, time and body of each, one beside the other."""
     for column, server, answer in zip(st.columns(2, gap="medium"), pair, answers, strict=True):
         with column, st.container(key=f"panel-{way}-{server.name.lower()}", height="stretch"):
-            st.subheader(f"{server.mark} {server.name}", anchor=False)
+            st.header(f"{server.mark} {server.name}", anchor=False)
             exchange = answer if isinstance(answer, client.Exchange) else answer.exchange
             if isinstance(answer, client.Failure):
                 show(answer)
@@ -108,7 +108,7 @@ def headers(one: client.Exchange, other: client.Exchange) -> None:
         for name in names
         if one.headers.get(name) != other.headers.get(name)
     ]
-    st.subheader("Headers that differ", anchor=False)
+    st.header("Headers that differ", anchor=False)
     if not rows:
         st.caption("None.")
         return
@@ -145,11 +145,11 @@ def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
     one, other = timings
     first, *rest = latency.reading(one, other)
     with st.container(key="reading", gap="small"):
-        st.subheader(plain(first), anchor=False)
+        st.header(plain(first), anchor=False)
         st.markdown(plain(" ".join(rest)))
     chart, table = st.columns([3, 2], gap="medium")
     with chart, st.container(key="panel-chart", height="stretch"):
-        st.subheader("How many answers took how long", anchor=False)
+        st.header("How many answers took how long", anchor=False)
         st.altair_chart(
             charts.latencies(timings),
             width="stretch",
@@ -160,7 +160,7 @@ def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
             "dashed line. The upright lines are the medians; the slowest lie beyond the right edge."
         )
     with table, st.container(key="panel-figures", height="stretch"):
-        st.subheader("Within how many milliseconds", anchor=False)
+        st.header("Within how many milliseconds", anchor=False)
         figures = {
             f"{timing.server.mark} {timing.server.name}": {
                 "p50": f"{timing.percentile(0.5):.2f}",
@@ -172,7 +172,10 @@ def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
             }
             for timing in timings
         }
-        st.table(figures, border="horizontal", alt="Percentiles of the latencies of both servers")
+        frame = pd.DataFrame(figures).rename_axis("figure").reset_index()
+        st.table(
+            frame, hide_index=True, border="horizontal", alt="Percentiles of the latencies of both servers"
+        )
         st.caption("p90: nine of ten answers came within this time. Per second: one request at a time.")
 
 

@@ -25,7 +25,7 @@ def states() -> None:
 
 
 def state(server: Server, health: client.Health | client.Failure) -> None:
-    st.subheader(f"{server.mark} {server.name}", anchor=False)
+    st.header(f"{server.mark} {server.name}", anchor=False)
     if isinstance(health, client.Failure):
         st.badge("Not available", icon=":material/cancel:", color="red")
         show(health)

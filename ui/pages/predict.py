@@ -52,7 +52,7 @@ def main() -> None:
     with right, st.container(key="panel-answer", height="content" if wide else "stretch"):
         read(sent)
     with st.container(key="panel-call"):
-        st.subheader("The same call, from elsewhere", anchor=False)
+        st.header("The same call, from elsewhere", anchor=False)
         elsewhere(server, sent.row if sent else inputs.values(card))
     if sent and sent.exchange:
         with st.container(key="panel-wire"):
@@ -83,7 +83,7 @@ def about(card: Card) -> None:
 
 def enter(server: Server, card: Card) -> None:
     """The form; pressing its button, or Enter in a field, sends the row."""
-    st.subheader("Input", anchor=False)
+    st.header("Input", anchor=False)
     if inputs.examples(card):
         st.session_state.pop("sent", None)
     with st.form("input", border=False):
@@ -95,7 +95,7 @@ def enter(server: Server, card: Card) -> None:
 
 def read(sent: Sent | None) -> None:
     """The answer in words, its probabilities as a chart with a table, and how long it took."""
-    st.subheader("Answer", anchor=False)
+    st.header("Answer", anchor=False)
     if sent is None:
         st.caption("Nothing sent yet. Choose an example or type values, then press Predict.")
         return
@@ -106,7 +106,7 @@ def read(sent: Sent | None) -> None:
     with st.container(key="words", gap="xsmall"):
         if sent.card.target:
             st.caption(plain(sent.card.target))
-        st.header(plain(prediction.words), anchor=False)
+        st.subheader(plain(prediction.words), anchor=False)
         took = f"{exchange.milliseconds:.1f} ms"
         st.caption(f"{server.mark} {server.name} answered in {took} with status {exchange.status}")
     if not prediction.probabilities:
@@ -136,10 +136,10 @@ def wire(exchange: client.Exchange) -> None:
     """The bytes that went and came."""
     request, response = st.columns(2, gap="medium")
     with request:
-        st.subheader("Request", anchor=False)
+        st.header("Request", anchor=False)
         st.code(request_text(exchange), language=None, wrap_lines=True)
     with response:
-        st.subheader("Response", anchor=False)
+        st.header("Response", anchor=False)
         st.code(response_text(exchange), language=None, wrap_lines=True)
 
 
