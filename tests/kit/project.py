@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KIT = ("kit.py", "kit_environment.py", "kit_doctor.py")
+KIT = ("kit.py", "kit_commands.py", "kit_environment.py", "kit_doctor.py")
 TRAIN = 'import sys\nprint("trained", *sys.argv[1:])\n'  # stands for a command that needs the environment
 
 

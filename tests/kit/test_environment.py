@@ -147,9 +147,9 @@ def test_a_folder_that_cannot_be_written_is_said(project, tmp_path):
 
 def old_python() -> str | None:
     """A Python before 3.11 on this machine."""
-    names = [f"python3.{minor}" for minor in range(8, 11)]
+    names = [f"python3.{minor}" for minor in range(4, 11)]
     found = [path for name in names if (path := shutil.which(name))]
-    found += [str(path) for path in Path(sys.base_prefix).parent.glob("3.[89]*/bin/python3")]
+    found += [str(path) for path in Path(sys.base_prefix).parent.glob("[23].[5-9]*/bin/python")]
     for python in found:
         if subprocess.run([python, "-c", ""], capture_output=True).returncode == 0:
             return python
@@ -157,9 +157,9 @@ def old_python() -> str | None:
 
 
 def test_an_old_python_is_told_what_is_needed(project):
-    ast.parse((ROOT / "kit.py").read_text(encoding="utf-8"), feature_version=(3, 8))
+    ast.parse((ROOT / "kit.py").read_text(encoding="utf-8"), feature_version=(3, 4))
     if not (python := old_python()):
-        pytest.skip("no Python 3.8 to 3.10 on this machine")
+        pytest.skip("no older Python on this machine")
     code, output = project.run("up", python=python)
     assert code == 1 and "Python 3.11 or newer is needed" in one_line(output)
     assert not project.venv.exists()

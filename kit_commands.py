@@ -1,0 +1,260 @@
+"""Servelab: train a model, serve it with FastAPI and with Flask, and learn how.
+
+python kit.py up              set up, train a model if there is none, start everything, open the browser
+python kit.py test            set up, then run the whole test suite; arguments go on to pytest
+python kit.py train wine      train and export a model
+python kit.py lab             JupyterLab alone
+python kit.py doctor          what is in place, what is not, and what to do about it
+"""
+
+import argparse
+import contextlib
+import errno
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from pathlib import Path
+from typing import NoReturn
+
+import kit_environment
+from kit_doctor import doctor
+from kit_environment import PYTHON, ROOT, VENV, SetupError
+
+NAMES = {
+    "lab": "JupyterLab",
+    "ui": "Streamlit page",
+    "fastapi": "FastAPI server",
+    "flask": "Flask server",
+}
+MODEL = ROOT / "model.pkl"
+
+
+def up(only: list[str], browser: bool) -> int:
+    """Run the servers side by side until Ctrl-C, or until none is left."""
+    started = time.monotonic()
+    if not {"fastapi", "flask"}.isdisjoint(only) and (code := train_if_none()):
+        return code
+    sys.path.insert(0, str(ROOT / "notebooks"))
+    from classroom.servers import KINDS, Server, ServerError, free_port, reclaim, stop_all
+
+    def stop_signal(*_) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # which there are depends on the system
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop_signal)
+    try:
+        for name in reclaim():
+            print(f"Stopped a {NAMES[name]} that a killed session had left behind.")
+        ports = {name: free_port(KINDS[name].port) for name in only}
+        for name, port in ports.items():
+            if port != KINDS[name].port:
+                print(f"Port {KINDS[name].port} is taken: the {NAMES[name]} is on {port}.")
+        env = environment(ports)
+        silence_lab()
+        print(f"Starting {', '.join(NAMES[name] for name in only)} ...", flush=True)
+        running = [Server(name, env=env[name], port=port) for name, port in ports.items()]
+        for server in list(running):
+            try:
+                server.wait()
+            except ServerError as error:
+                print(f"\nNot started: {error}\n", flush=True)
+                server.stop()
+                running.remove(server)
+        if running:
+            addresses = {server.name: server.url for server in running}
+            if "lab" in addresses:
+                addresses["lab"] += f"/lab/tree/notebooks?token={env['lab']['JUPYTER_TOKEN']}"
+            print(table(running, addresses, time.monotonic() - started), flush=True)
+            if browser:
+                open_browser(next(addresses[name] for name in NAMES if name in addresses))
+        return watch(running)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # a second Ctrl-C must not leave orphans
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
+        stopping = time.monotonic()
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            print("\nStopping ...", flush=True)
+        stop_all()
+        with contextlib.suppress(OSError):
+            print(f"All stopped ({time.monotonic() - stopping:.1f} s).", flush=True)
+
+
+def environment(ports: dict[str, int]) -> dict[str, dict[str, str]]:
+    """What each process is told: where the others are, and its own secrets."""
+    urls = {
+        f"{name.upper()}_URL": f"http://127.0.0.1:{port}"
+        for name, port in ports.items()
+        if name in ("fastapi", "flask")
+    }
+    model = (
+        {"MODEL_PATH": str(Path(os.environ["MODEL_PATH"]).absolute())} if "MODEL_PATH" in os.environ else {}
+    )
+    # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
+    lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
+    return {"fastapi": model, "flask": model, "ui": urls, "lab": lab}
+
+
+def silence_lab() -> None:
+    """No question about Jupyter news on the first page, and nothing looked up on the network."""
+    settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    silent = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    settings.write_text(json.dumps(silent), encoding="utf-8")
+
+
+def watch(running: list) -> int:
+    """Return when no server is left; whoever ends by itself is reported, and the others go on."""
+    while running:
+        time.sleep(0.3)
+        for server in [server for server in running if not server.alive]:
+            running.remove(server)
+            code = server.process.returncode
+            print(f"\nThe {NAMES[server.name]} ended by itself (exit code {code}). Its log ends with:")
+            print(
+                f"{server.tail()}\nThe others go on. To start it again: Ctrl-C, then kit.py up.", flush=True
+            )
+    return 1
+
+
+def table(running: list, addresses: dict[str, str], seconds: float) -> str:
+    rows = [("what", "where", "log")]
+    for server in running:
+        rows.append((NAMES[server.name], addresses[server.name], str(server.log.relative_to(ROOT))))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["", f"Ready after {seconds:.1f} s. Ctrl-C stops everything.", ""]
+    lines += [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    ]
+    for server in running:
+        if server.kind.app and (answer := server.get("/health")).status_code != 200:
+            reason = answer.json().get("reason", answer.text)
+            lines.append(f"\n  {NAMES[server.name]}: {reason}. To train a model: python kit.py train")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def open_browser(address: str) -> None:
+    """Show a page, unless the only browser here is one that would take over this terminal."""
+    graphical = (
+        sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    with contextlib.suppress(webbrowser.Error, OSError):
+        if graphical and webbrowser.open(address):
+            return
+    print("\n  No browser was found to open: open one of the addresses above in yours.", flush=True)
+
+
+def train_if_none() -> int:
+    if MODEL.exists() or "MODEL_PATH" in os.environ:
+        return 0
+    print("There is no model yet: training one.", flush=True)
+    return train([])
+
+
+def train(arguments: list[str]) -> int:
+    return run_through([sys.executable, "-m", "model_training.train", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """pytest with the arguments; without any, the whole suite and then every notebook, compared strictly."""
+    if code := train_if_none():
+        return code
+    pytest = [sys.executable, "-m", "pytest"]
+    if arguments:
+        return run_through([*pytest, *arguments])
+    codes = {"tests": run_through(pytest)}
+    if notebooks := sorted(str(path) for path in (ROOT / "notebooks").glob("*.ipynb")):
+        nbval = [*pytest, "--nbval", "--nbval-cell-timeout=120"]
+        if (sanitize := ROOT / "tests" / "notebooks" / "sanitize.cfg").exists():
+            nbval += ["--nbval-sanitize-with", str(sanitize)]
+        codes["notebooks"] = run_through([*nbval, *notebooks])
+    for what, code in codes.items():
+        print(f"{what}: {'passed' if code == 0 else f'failed (exit code {code})'}", flush=True)
+    return next((code for code in codes.values() if code), 0)
+
+
+def run_through(command: list[str]) -> int:
+    """Run a command to its end and return its exit code. A Ctrl-C reaches it too, and it decides."""
+    process = subprocess.Popen(command, cwd=ROOT)
+    if os.name == "posix":  # a request to end must reach it as well: pytest has servers to stop
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
+
+
+def continue_in_environment() -> None:
+    """Go on with this command in the environment's Python, if this is another one."""
+    if Path(sys.prefix).resolve() == VENV.resolve():
+        return
+    command = [str(PYTHON), str(ROOT / "kit.py"), *sys.argv[1:]]
+    if os.name == "posix":
+        os.execv(command[0], command)
+    sys.exit(run_through(command))  # Windows has no exec that keeps the terminal
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="kit.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
+    up = commands.add_parser("up", help="start everything")
+    up.add_argument("--only", type=some_names, default=list(NAMES), help=f"a part: some of {','.join(NAMES)}")
+    lab = commands.add_parser("lab", help="JupyterLab alone")
+    lab.set_defaults(only=["lab"])
+    for command in (up, lab):
+        command.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    commands.add_parser("test", help="run the tests; arguments go on to pytest", add_help=False)
+    commands.add_parser("train", help="train and export a model", add_help=False)
+    commands.add_parser("doctor", help="what is in place and what is not")
+    known, rest = parser.parse_known_args(arguments)
+    if known.command is None:
+        parser.print_help()
+        sys.exit(2)
+    if known.command in ("test", "train"):
+        known.arguments = arguments[1:]
+    elif rest:
+        parser.error(f"unknown argument {rest[0]!r}. See: python kit.py {known.command} --help")
+    return known
+
+
+def some_names(text: str) -> list[str]:
+    """The names in "flask,ui", in the order of NAMES. Raises ArgumentTypeError."""
+    given = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in given if name not in NAMES]:
+        raise argparse.ArgumentTypeError(f"there is no {unknown[0]!r}: choose some of {','.join(NAMES)}")
+    return [name for name in NAMES if name in given]
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"kit: {message}")
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each process would compile its libraries again
+    try:
+        if options.command == "doctor":
+            return doctor()
+        kit_environment.prepare()
+        continue_in_environment()
+        if options.command in ("up", "lab"):
+            return up(options.only, not options.no_browser)
+        return {"test": test, "train": train}[options.command](options.arguments)
+    except SetupError as error:
+        sys.exit(f"kit: {error}")
+    except KeyboardInterrupt:
+        sys.exit("kit: stopped. The same command begins again where this one ended")
+    except OSError as error:
+        refused = (errno.EROFS, errno.EACCES, errno.EPERM)
+        known = {errno.ENOSPC: kit_environment.DISK_FULL, **dict.fromkeys(refused, kit_environment.READ_ONLY)}
+        sys.exit(f"kit: {known.get(error.errno, error)}")
