@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
-from classroom.servers import serve
+from classroom.servers import free_port, serve
 
 from model_training.train import main as train
 
@@ -122,16 +123,12 @@ def test_the_windows_commands_are_the_same(project):
 
 def answers_when_started(command: str, cwd: Path) -> None:
     """The command starts a server that predicts; it is stopped again."""
-    import httpx
-    from classroom.servers import free_port
-
     port = free_port()
     process = subprocess.Popen(
         [BASH, "-ec", command], cwd=cwd, env=os.environ | environment(cwd, port), start_new_session=True
     )
     try:
-        transport = httpx.HTTPTransport(retries=0)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
             for _ in range(600):
                 assert process.poll() is None, "the server ended"
                 try:
@@ -150,6 +147,31 @@ def test_the_two_commands_exist(command):
     text = {"up": block("bash", "kit.py up"), "test": block("bash", "kit.py test")}[command]
     assert text == f"python kit.py {command}\n"
     assert command in run([sys.executable, "kit.py", command, "--help"], ROOT)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not BASH or Path(sys.prefix).resolve() != ROOT / ".venv",
+    reason="needs the kit's own .venv, and a system on which no browser opens when there is no screen",
+)
+def test_the_first_command_brings_everything_up():
+    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    env |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])}
+    command = [BASH, "-ec", block("bash", "kit.py up")]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=-1, text=True, start_new_session=True
+    ) as process:
+        said = ""
+        try:
+            for line in process.stdout:
+                said += line
+                if "Ready after" in said and line.strip().startswith("Flask server"):
+                    break
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+        rest = process.stdout.read()
+    for name in ("JupyterLab", "Streamlit page", "FastAPI server", "Flask server"):
+        assert re.search(rf"{name} +http://127\.0\.0\.1:\d+", said), said
+    assert "All stopped" in rest
 
 
 def docker_engine() -> bool:
