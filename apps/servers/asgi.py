@@ -1,0 +1,133 @@
+"""The middleware of the FastAPI server: pure ASGI, so that it costs little and hides nothing.
+
+It reads the body before it lets a request in: one that arrives slowly holds no place that another could have."""
+
+import asyncio
+
+from apps.service.exchange import Exchange, Gate
+from apps.service.problems import Problem
+
+HEAD_NAMES = (b"x-request-id", b"traceparent", b"content-type", b"content-encoding", b"content-length")
+
+
+class Middleware:
+    def __init__(self, app, gate: Gate) -> None:
+        self.app, self.gate = app, gate
+        self._timeout = gate.settings.request_timeout_seconds
+        self._max_body = gate.settings.max_body_bytes
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope.get("refused"):  # the server has answered in its place already
+            return
+        gate, exchange = self.gate, self.open(scope)
+        scope["exchange"] = exchange
+        status = 499  # what nginx logs for a client that left before its answer
+        try:
+            try:
+                gate.check(exchange)
+                check_head(scope)
+                body = b""
+                if scope["method"] == "POST" or exchange.content_length or is_chunked(scope):
+                    body = await self.read(receive)
+                gate.admit(exchange)
+
+                async def replay():
+                    return {"type": "http.request", "body": body, "more_body": False}
+
+                async def answer(message) -> None:
+                    nonlocal status
+                    if message["type"] == "http.response.start":
+                        status = message["status"]
+                        message["headers"] = [*message["headers"], *marks(exchange)]
+                    await send(message)
+
+                await self.app(scope, replay, answer)
+            except Problem as problem:
+                status = await self.refuse(exchange, problem, send)
+            except Disconnected:
+                if exchange.problem is not None:  # the server has refused the rest of it
+                    status = exchange.problem.status
+            except Exception as error:
+                problem = gate.broke(exchange, error)
+                if status == 499:  # nothing has been sent yet
+                    status = await self.refuse(exchange, problem, send)
+        finally:
+            gate.close(exchange, status)
+
+    def open(self, scope) -> Exchange:
+        headers = scope["headers"]
+        found = dict(headers)
+        if len(found) < len(headers):  # a header stands twice: as in WSGI, its values are joined
+            found = {}
+            for name, value in headers:
+                found[name] = found[name] + b"," + value if name in found else value
+        request_id, traceparent, content_type, encoding, length = [
+            found[name].decode("latin-1") if name in found else "" for name in HEAD_NAMES
+        ]
+        return self.gate.open(
+            scope["method"],
+            scope["path"],
+            target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
+            header_count=len(headers),
+            header_bytes=sum([len(name) + len(value) for name, value in headers]),
+            request_id=request_id,
+            traceparent=traceparent,
+            content_type=content_type,
+            content_encoding=encoding,
+            content_length=length,
+        )
+
+    async def read(self, receive) -> bytes:
+        """The whole body. Raises Problem where it is too large or too slow, Disconnected where it never ends."""
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Disconnected
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > self._max_body:
+                        raise self.gate.too_large()
+                    if not message.get("more_body"):
+                        return b"".join([*parts, part]) if parts else part
+                    parts.append(part)
+        except TimeoutError:
+            raise self.gate.too_slow() from None
+
+    async def refuse(self, exchange: Exchange, problem: Problem, send) -> int:
+        status, headers, body = self.gate.refuse(exchange, problem)
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+        if status == 408:
+            raw.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": [*raw, *marks(exchange)]})
+        await send({"type": "http.response.body", "body": body})
+        return status
+
+
+class Disconnected(Exception):
+    """The client has gone before its request had arrived."""
+
+
+def marks(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """What every answer carries: the request's id, and where its trace is to be found."""
+    return [
+        (b"x-request-id", exchange.request_id.encode()),
+        (b"traceparent", exchange.trace.header().encode()),
+    ]
+
+
+def is_chunked(scope) -> bool:
+    return any(name == b"transfer-encoding" for name, _ in scope["headers"])
+
+
+def check_head(scope) -> None:
+    """RFC 9112: a version that we speak, and exactly one Host in HTTP/1.1. Raises Problem."""
+    if scope["http_version"] not in ("1.1", "1.0", "2"):
+        raise Problem("bad-request", "expected HTTP/1.1")
+    if scope["http_version"] == "1.1" and [name for name, _ in scope["headers"]].count(b"host") != 1:
+        raise Problem("bad-request", "expected one header Host")

@@ -1,0 +1,229 @@
+"""The service behind both servers: it knows models, features and problems, and nothing of a web framework.
+
+The doors use `build` and `Service`, and nothing else."""
+
+import sys
+from importlib.metadata import version
+
+from apps.service import contract, open_inference, problems
+from apps.service.exchange import Exchange, Gate
+from apps.service.lifecycle import Lifecycle
+from apps.service.logs import configure
+from apps.service.metrics import Metrics
+from apps.service.model import Model, Serving
+from apps.service.prediction import Prediction
+from apps.service.problems import Problem
+from apps.service.routes import ROUTES, allow, template_of
+from apps.service.settings import Settings, SettingsError, read
+from apps.service.tracing import Tracing
+
+__all__ = ["Problem", "Service", "build"]
+
+HEALTH = ("/health", "/health/ready", "/v2/health/ready")
+
+
+def build(app: str, port: int) -> "Service":
+    """The service of one process, as the environment wants it. Ends the process with one line where the
+    environment is wrong. Nothing runs before `start`."""
+    try:
+        settings = read(port=port)
+    except SettingsError as error:
+        sys.exit(f"{app}: {error}")
+    log = configure(settings)
+    metrics = Metrics(app)
+    tracing = Tracing(settings, app)
+    return Service(app, settings, log, metrics, tracing, Model(settings.model_path, settings.model_format, log, metrics))
+
+
+class Service:
+    """What a server can do, one method for each route. Its parts come from outside, so that a test may bring
+    its own."""
+
+    def __init__(self, app: str, settings: Settings, log, metrics, tracing, model: Model) -> None:
+        self.app, self.settings, self.log = app, settings, log
+        self.metrics, self.tracing, self.model = metrics, tracing, model
+        self.lifecycle = Lifecycle()
+        self.gate = Gate(settings, log, metrics, tracing)
+        deep = settings.max_json_depth
+        self._one = contract.Reader(contract.PredictRequest, '{"features": [numbers]}', deep)
+        self._many = contract.Reader(contract.BatchRequest, '{"instances": [[numbers], ...]}', deep)
+        self._tensors = contract.Reader(open_inference.InferRequest, open_inference.EXAMPLE, deep)
+
+    def start(self) -> None:
+        """Load the model, beside the requests."""
+        self.model.start()
+
+    def stop(self) -> None:
+        self.model.close()
+        self.tracing.close()
+
+    # --- errors
+    def problem_of(self, status: int, path: str) -> Problem:
+        """A framework's own error, as ours."""
+        route = template_of(path)
+        if status == 405 and route in ROUTES:
+            return Problem("method-not-allowed", f"expected {allow(route)}", [("Allow", allow(route))])
+        return problems.of_status(status)
+
+    def problem_page(self, slug: str | None) -> bytes:
+        if slug is not None and slug not in problems.KINDS:
+            raise Problem("not-found", "there is no problem of that name; all of them are at /problems")
+        return problems.page(slug).encode()
+
+    # --- health
+    def health(self) -> bytes:
+        """200 while it can predict. Raises Problem (503) with the reason while it cannot."""
+        serving = self._ready(app=self.app, uptime_seconds=self.lifecycle.uptime_seconds)
+        return contract.encode(
+            {
+                "status": "ok",
+                "app": self.app,
+                "model": {"name": serving.name, "version": serving.version, "format": serving.format},
+                "uptime_seconds": self.lifecycle.uptime_seconds,
+            }
+        )
+
+    def live(self) -> bytes:
+        return contract.encode({"status": "live"})
+
+    def ready(self) -> bytes:
+        self._ready()
+        return contract.encode({"status": "ready"})
+
+    def _ready(self, **members) -> Serving:
+        if self.lifecycle.draining:
+            raise Problem("draining", "this server is shutting down", **members)
+        try:
+            return self.model.serving
+        except Problem as problem:
+            problem.members.update(members)
+            raise
+
+    # --- the model
+    def card(self) -> bytes:
+        return self.model.serving.card_json
+
+    def models(self) -> bytes:
+        try:
+            found = self.model.serving
+        except Problem:
+            return contract.encode({"models": []})
+        entry = {"name": found.name, "version": found.version, "format": found.format, "state": "ready"}
+        return contract.encode({"models": [entry]})
+
+    # --- predictions
+    def predict(self, exchange: Exchange, body: bytes) -> Prediction:
+        """One row. Raises Problem where the body is not what it should be."""
+        with exchange.trace.span("validate"):
+            self._check_type(exchange)
+            serving = self.model.serving
+            features = self._one.read(body).features
+            contract.check_features([features], serving, one=True)
+
+        def tell(outcome):
+            [prediction] = outcome.predictions
+            return contract.encode(
+                contract.PredictAnswer(
+                    outcome.predictions,
+                    serving.identity,
+                    exchange.request_id,
+                    serving.class_of[prediction] if serving.classes else None,
+                    dict(zip(serving.classes, outcome.probabilities[0], strict=True))
+                    if outcome.probabilities
+                    else None,
+                )
+            )
+
+        return self._prediction(exchange, serving, [features], tell)
+
+    def predict_batch(self, exchange: Exchange, body: bytes) -> Prediction:
+        """Up to MAX_BATCH_ROWS rows, all or none of them. Raises Problem."""
+        with exchange.trace.span("validate"):
+            self._check_type(exchange)
+            serving = self.model.serving
+            rows = self._many.read(body).instances
+            self._check_count(len(rows))
+            contract.check_features(rows, serving)
+
+        def tell(outcome):
+            shares = outcome.probabilities
+            return contract.encode(
+                contract.BatchAnswer(
+                    outcome.predictions,
+                    serving.identity,
+                    exchange.request_id,
+                    [serving.class_of[raw] for raw in outcome.predictions] if serving.classes else None,
+                    [dict(zip(serving.classes, row, strict=True)) for row in shares] if shares else None,
+                )
+            )
+
+        return self._prediction(exchange, serving, rows, tell)
+
+    def _prediction(self, exchange: Exchange, serving: Serving, rows: list, tell) -> Prediction:
+        timeout = self.settings.predict_timeout_seconds
+        return Prediction(
+            exchange, serving, rows, tell, timeout=timeout, log=self.log, metrics=self.metrics
+        )
+
+    def _check_count(self, rows: int) -> None:
+        limit = self.settings.max_batch_rows
+        if not rows:
+            raise Problem("invalid-input", f"expected from 1 to {limit} rows, got none")
+        if rows > limit:
+            raise Problem("too-many-rows", f"expected at most {limit} rows")
+
+    @staticmethod
+    def _check_type(exchange: Exchange) -> None:
+        """Raises Problem 415 unless the body is application/json as it is. A browser's form may not stand in
+        for it: that would let any web page post here."""
+        if exchange.content_encoding.strip().lower() not in ("", "identity"):
+            raise Problem(
+                "unsupported-media-type", "expected a body that is not compressed", [("Accept-Encoding", "identity")]
+            )
+        found = exchange.content_type
+        if found != "application/json" and found.partition(";")[0].strip().lower() != "application/json":
+            raise Problem("unsupported-media-type", "expected the header Content-Type: application/json")
+
+    # --- the Open Inference Protocol
+    def v2(self) -> bytes:
+        return contract.encode({"name": "servelab", "version": version("fastapi"), "extensions": []})
+
+    def v2_live(self) -> bytes:
+        return contract.encode({"live": True})
+
+    def v2_ready(self) -> bytes:
+        self._ready()
+        return contract.encode({"ready": True})
+
+    def v2_model(self, name: str, version: str | None = None) -> bytes:
+        return contract.encode(open_inference.metadata(self._named(name, version)))
+
+    def v2_model_ready(self, name: str, version: str | None = None) -> bytes:
+        serving = self._named(name, version)
+        self._ready()
+        return contract.encode({"name": serving.name, "ready": True})
+
+    def v2_infer(self, exchange: Exchange, body: bytes, name: str, version: str | None = None) -> Prediction:
+        """Rows as a tensor. Raises Problem."""
+        with exchange.trace.span("validate"):
+            self._check_type(exchange)
+            serving = self._named(name, version)
+            request = self._tensors.read(body)
+            rows = open_inference.rows_of(request, serving)
+            self._check_count(len(rows))
+            contract.check_features(rows, serving)
+            open_inference.check_outputs(request, serving)
+        return self._prediction(
+            exchange,
+            serving,
+            rows,
+            lambda outcome: contract.encode(
+                open_inference.answer(request, outcome, serving, exchange.request_id)
+            ),
+        )
+
+    def _named(self, name: str, version: str | None) -> Serving:
+        serving = self.model.serving
+        if name != serving.name or version not in (None, serving.version):
+            raise Problem("unknown-model", "there is no such model here; /models lists those there are")
+        return serving

@@ -1,0 +1,149 @@
+"""One request and its answer as seen from outside: its id, its limits, its line in the log, its metrics.
+
+The two middlewares (ASGI, WSGI) bring requests here and carry the answers back; what happens to a request
+is decided here, once for both."""
+
+import os
+import re
+import threading
+import time
+
+from apps.service.problems import MEDIA_TYPE, Problem, render
+from apps.service.routes import OTHER, template_of
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII).fullmatch
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+ALWAYS_ADMITTED = {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+
+
+class Exchange:
+    """What is known of one request. Nothing in it is the client's own text but a well-formed request id."""
+
+    __slots__ = (
+        "admitted",
+        "content_encoding",
+        "content_length",
+        "content_type",
+        "header_bytes",
+        "header_count",
+        "method",
+        "problem",
+        "request_id",
+        "route",
+        "started",
+        "target_bytes",
+        "trace",
+        "version",
+    )
+
+
+class Gate:
+    """Where every request comes in and every answer goes out."""
+
+    def __init__(self, settings, log, metrics, tracing) -> None:
+        self.settings, self._log, self._metrics, self._tracing = settings, log, metrics, tracing
+        self._in_flight = 0
+        self._lock = threading.Lock()
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        target_bytes: int = 0,
+        header_count: int = 0,
+        header_bytes: int = 0,
+        request_id: str | None = None,
+        traceparent: str | None = None,
+        content_type: str = "",
+        content_encoding: str = "",
+        content_length: str = "",
+    ) -> Exchange:
+        """A request whose head has arrived. Raises nothing: what is wrong with it, `check` tells."""
+        exchange = Exchange()
+        exchange.started = time.perf_counter()
+        exchange.method = method if method in METHODS else OTHER
+        exchange.route = template_of(path)
+        exchange.request_id = request_id if request_id and REQUEST_ID(request_id) else os.urandom(16).hex()
+        exchange.trace = self._tracing.begin(traceparent, exchange.method, exchange.route)
+        exchange.target_bytes, exchange.header_count = target_bytes, header_count
+        exchange.header_bytes = header_bytes
+        exchange.content_type, exchange.content_encoding = content_type, content_encoding
+        exchange.content_length = content_length
+        exchange.problem = exchange.version = None
+        exchange.admitted = False
+        return exchange
+
+    def check(self, exchange: Exchange) -> None:
+        """Raises Problem where the head alone is reason enough to refuse."""
+        settings = self.settings
+        if exchange.target_bytes > settings.max_url_bytes:
+            raise Problem("uri-too-long", f"expected a path and query of at most {settings.max_url_bytes} bytes")
+        if exchange.header_count > settings.max_headers:
+            raise Problem("headers-too-large", f"expected at most {settings.max_headers} headers")
+        if exchange.header_bytes > settings.max_header_bytes:
+            raise Problem(
+                "headers-too-large", f"expected headers of at most {settings.max_header_bytes} bytes in all"
+            )
+        length = exchange.content_length
+        if length and (not (length.isascii() and length.isdigit())):
+            raise Problem("bad-request", "expected digits in the header Content-Length")
+        if length and int(length[:20]) > settings.max_body_bytes:
+            raise self.too_large()
+
+    def too_large(self) -> Problem:
+        return Problem("content-too-large", f"expected a body of at most {self.settings.max_body_bytes} bytes")
+
+    def too_slow(self) -> Problem:
+        seconds = self.settings.request_timeout_seconds
+        return Problem("request-timeout", f"expected the whole request within {seconds:g} seconds")
+
+    def admit(self, exchange: Exchange) -> None:
+        """Count a request that has arrived whole as in flight. Raises Problem where there are too many;
+        health is answered all the same, since that is when people ask for it."""
+        if exchange.route in ALWAYS_ADMITTED:
+            return
+        with self._lock:
+            if self._in_flight >= self.settings.max_in_flight:
+                self._metrics.shed()
+                raise Problem("overloaded", "as many requests as this server takes at once are being answered")
+            self._in_flight += 1
+        exchange.admitted = True
+        self._metrics.enter()
+
+    def refuse(self, exchange: Exchange, problem: Problem) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The status, headers and body that tell a client of a problem."""
+        exchange.problem = problem
+        body = render(problem, exchange.request_id, v2=exchange.route.startswith("/v2"))
+        headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), *problem.headers]
+        return problem.status, headers, body
+
+    def close(self, exchange: Exchange, status: int) -> None:
+        """The answer has gone out: one line in the log, one count in the metrics. Call it exactly once."""
+        seconds = time.perf_counter() - exchange.started
+        if exchange.admitted:
+            with self._lock:
+                self._in_flight -= 1
+            self._metrics.leave()
+        self._metrics.request(exchange.method, exchange.route, status, seconds)
+        fields = {
+            "method": exchange.method,
+            "route": exchange.route,
+            "status": status,
+            "ms": round(seconds * 1000, 3),
+            "request_id": exchange.request_id,
+            "trace_id": exchange.trace.trace_id,
+        }
+        if exchange.version:
+            fields["model"] = exchange.version
+        if exchange.problem is not None:
+            fields["problem"] = exchange.problem.kind.slug
+            if status < 500:
+                self._metrics.invalid(exchange.problem.reason)
+        self._log.info("request", **fields)
+        exchange.trace.end(status)
+
+    def broke(self, exchange: Exchange, error: BaseException) -> Problem:
+        """A fault of ours: the traceback is for the log, the problem for the client."""
+        self._log.error("fault", request_id=exchange.request_id, route=exchange.route, exc_info=error)
+        return Problem("internal-error", "the server has a fault; its log has the details under this request's id")

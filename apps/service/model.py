@@ -1,0 +1,152 @@
+"""The model being served: loaded beside the requests, verified, and only then put in place.
+
+A model that cannot be loaded never takes the server down: the server says so at /health, the log says more,
+and it tries again once the files have changed."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from apps.service.batching import Batcher
+from apps.service.problems import Problem
+from model_training.artifact import (
+    ArtifactError,
+    FileMissingError,
+    GoldenRowsError,
+    HashMismatchError,
+    LoadedModel,
+    UnreadableError,
+    UntrustedTypeError,
+    VersionMismatchError,
+    load_path,
+)
+from model_training.card import CardError
+
+INLINE_ROWS = 64  # ONNX answers so many rows in the time that handing them to a thread would take
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+LOOK_AGAIN_SECONDS = 0.5
+
+# What a client is told, never with a path or a library's own words in it.
+REASONS = {
+    CardError: "the model has no card that describes it: train a model, or adopt this one",
+    FileMissingError: "the model's file is missing or cannot be read",
+    HashMismatchError: "the model's file is not the one that was exported",
+    VersionMismatchError: "the model was made with another version of scikit-learn",
+    UntrustedTypeError: "the model's file holds types that a model has no need of",
+    UnreadableError: "the model's file cannot be read as a model",
+    GoldenRowsError: "the model answers otherwise here than where it was exported",
+    ArtifactError: "the model cannot be loaded",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer for n rows: raw labels or values, and for classifiers that have them n rows of shares."""
+
+    predictions: list
+    probabilities: list[list[float]] | None
+
+
+class Serving:
+    """A loaded model with all that a request needs of it, looked up once."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        card = loaded.card
+        self.card, self.format = card, loaded.format
+        self.name, self.version = card.name, card.version
+        self.features = [feature.name for feature in card.features]
+        # ONNX computes in 32 bits: where the card knows no range, what 32 bits can hold is the range.
+        widest = FLOAT32_MAX if loaded.format == "onnx" else float("inf")
+        self.minimum = [-widest if f.minimum is None else f.minimum for f in card.features]
+        self.maximum = [widest if f.maximum is None else f.maximum for f in card.features]
+        labels = getattr(card, "labels", None) or list(range(len(card.classes or [])))
+        self.class_of = dict(zip(labels, card.classes or [], strict=True))
+        self.classes = card.classes
+        self.inline = loaded.format == "onnx"
+        self.batcher = Batcher(loaded.predict)
+        self._predict = loaded.predict
+
+    def predict(self, rows: list[list[float]]) -> Outcome:
+        """Answer here and now."""
+        return self.outcome(*self._predict(np.array(rows, np.float64)))
+
+    def outcome(self, predictions: np.ndarray, probabilities: np.ndarray | None) -> Outcome:
+        """What the library answered, as plain values. ValueError for what JSON has no word for."""
+        if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
+            raise ValueError("the model's answer is not a finite number")
+        if probabilities is None:
+            return Outcome(predictions.tolist(), None)
+        if not np.isfinite(probabilities).all():
+            raise ValueError("a probability is not a finite number")
+        return Outcome(predictions.tolist(), probabilities.tolist())
+
+
+class Model:
+    """The place where the model is: empty while it loads or when it cannot be loaded."""
+
+    def __init__(self, path: Path, format: str, log, metrics) -> None:
+        self._path, self._format, self._log, self._metrics = path, format, log, metrics
+        self._serving: Serving | None = None
+        self._problem: tuple[str, str] = ("model-loading", "the model is being loaded")
+        self._seen: object = None
+        self._looked = 0.0
+        self._loading = threading.Lock()
+
+    def start(self) -> None:
+        """Load in the background; requests meanwhile get 503 model-loading."""
+        if self._loading.acquire(blocking=False):
+            threading.Thread(target=self._load, name="model", daemon=True).start()
+
+    @property
+    def serving(self) -> Serving:
+        """The model. Raises Problem (503) while there is none."""
+        if self._serving is None:
+            self._look_again()
+            raise Problem(*self._problem)
+        return self._serving
+
+    def close(self) -> None:
+        if self._serving is not None:
+            self._serving.batcher.close()
+
+    def _look_again(self) -> None:
+        """Load once more if the files are others than those that could not be loaded."""
+        if self._problem[0] == "model-unavailable" and time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
+            self._looked = time.monotonic()
+            if self._files() != self._seen:
+                self.start()
+
+    def _files(self) -> list[tuple[str, int, int]]:
+        folder = self._path if self._path.is_dir() else self._path.parent
+        names = [folder / "card.json", self._path, *folder.glob("model.*")]
+        try:
+            return [
+                (str(n), n.stat().st_mtime_ns, n.stat().st_size) for n in sorted(set(names)) if n.is_file()
+            ]
+        except OSError:
+            return []
+
+    def _load(self) -> None:
+        try:
+            self._seen = self._files()
+            started = time.perf_counter()
+            loaded = load_path(self._path, None if self._format == "auto" else self._format)
+            serving = Serving(loaded)
+            self._serving = serving
+            self._metrics.model_loaded(serving.name, serving.version, serving.format, loaded.card.trained_at)
+            self._log.info(
+                "model loaded",
+                model=f"{serving.name} {serving.version}",
+                format=serving.format,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+            )
+        except Exception as error:
+            kind = next((kind for kind in REASONS if isinstance(error, kind)), ArtifactError)
+            self._metrics.model_failed(kind.__name__)
+            self._log.error("model not loaded", path=str(self._path), error=f"{type(error).__name__}: {error}")
+            self._problem = ("model-unavailable", f"{REASONS[kind]}; the server's log says more")
+        finally:
+            self._loading.release()

@@ -1,0 +1,116 @@
+"""The Open Inference Protocol V2 over REST, with tensors in JSON, as KServe and Triton clients speak it.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md"""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from apps.service.model import Outcome, Serving
+from apps.service.problems import Problem
+
+Parameters = dict[str, str | float | bool | None]
+INPUT_TYPES = {"FP64", "FP32", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8"}
+DATATYPES = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL", "U": "BYTES", "O": "BYTES"}
+
+
+class InputTensor(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float | list[float]]
+    parameters: Parameters = {}
+
+
+class OutputChoice(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    parameters: Parameters = {}
+
+
+class InferRequest(msgspec.Struct, forbid_unknown_fields=True):
+    inputs: list[InputTensor]
+    id: str | None = None
+    outputs: list[OutputChoice] | None = None
+    parameters: Parameters = {}
+
+
+EXAMPLE = '{"inputs": [{"name": "features", "shape": [n, k], "datatype": "FP64", "data": [numbers]}]}'
+
+
+def rows_of(request: InferRequest, serving: Serving) -> list[list[float]]:
+    """The rows in the request's one tensor. Raises Problem 400."""
+    if len(request.inputs) != 1 or request.inputs[0].name != "features":
+        raise Problem("invalid-input", 'expected one input, named "features"')
+    tensor = request.inputs[0]
+    if tensor.datatype not in INPUT_TYPES:
+        raise Problem("invalid-input", f"expected a datatype among {', '.join(sorted(INPUT_TYPES))}")
+    if len(tensor.shape) != 2 or tensor.shape[0] < 1 or tensor.shape[1] != len(serving.features):
+        raise Problem("invalid-input", f"expected a shape [n, {len(serving.features)}] with n from 1")
+    rows, columns = tensor.shape
+    if all(isinstance(item, list) for item in tensor.data):
+        found = tensor.data
+    elif any(isinstance(item, list) for item in tensor.data):
+        raise Problem("invalid-input", "expected data either flat or nested as the shape says")
+    else:
+        found = [tensor.data[start : start + columns] for start in range(0, len(tensor.data), columns)]
+    if len(found) != rows or any(len(row) != columns for row in found):
+        raise Problem("invalid-input", f"expected as many numbers in data as the shape says, {rows} x {columns}"[:120])
+    return found
+
+
+def outputs_of(outcome: Outcome, serving: Serving) -> dict[str, dict[str, Any]]:
+    """Every output by name: prediction, and for classifiers label and, where there are any, probabilities."""
+    count = len(outcome.predictions)
+    prediction = np.asarray(outcome.predictions)
+    found = {"prediction": (DATATYPES[prediction.dtype.kind], [count], outcome.predictions)}
+    if serving.classes:
+        labels = [serving.class_of[raw] for raw in outcome.predictions]
+        found["label"] = ("BYTES", [count], labels)
+    if outcome.probabilities is not None:
+        flat = [share for row in outcome.probabilities for share in row]
+        found["probabilities"] = ("FP64", [count, len(serving.classes)], flat)
+    return {
+        name: {"name": name, "datatype": datatype, "shape": shape, "data": data}
+        for name, (datatype, shape, data) in found.items()
+    }
+
+
+def answer(request: InferRequest, outcome: Outcome, serving: Serving, request_id: str) -> dict[str, Any]:
+    outputs = outputs_of(outcome, serving)
+    if request.outputs:
+        outputs = {choice.name: outputs[choice.name] for choice in request.outputs}
+    return {
+        "model_name": serving.name,
+        "model_version": serving.version,
+        "id": request.id if request.id is not None else request_id,
+        "outputs": list(outputs.values()),
+    }
+
+
+def check_outputs(request: InferRequest, serving: Serving) -> None:
+    """Raises Problem 400 where the request asks for an output that this model does not have."""
+    known = [output["name"] for output in metadata(serving)["outputs"]]
+    for choice in request.outputs or []:
+        if choice.name not in known:
+            raise Problem("invalid-input", f"expected outputs among {', '.join(known)}")
+        if choice.parameters.get("binary_data"):
+            raise Problem("invalid-input", "expected binary_data=False: this server sends tensors as JSON")
+
+
+def metadata(serving: Serving) -> dict[str, Any]:
+    """The model as the protocol describes it. -1 stands for any number of rows."""
+    card = serving.card
+    raw = np.asarray(list(serving.class_of) if serving.classes else [0.0])
+    outputs = [{"name": "prediction", "datatype": DATATYPES[raw.dtype.kind], "shape": [-1]}]
+    if serving.classes:
+        outputs.append({"name": "label", "datatype": "BYTES", "shape": [-1]})
+        if serving.has_probabilities:
+            outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(card.classes)]})
+    return {
+        "name": serving.name,
+        "versions": [serving.version],
+        "platform": f"{serving.format}_{'onnxruntime' if serving.format == 'onnx' else 'sklearn'}",
+        "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, len(serving.features)]}],
+        "outputs": outputs,
+    }

@@ -1,0 +1,279 @@
+"""Every error that a server answers with, in one table. RFC 9457, Problem Details for HTTP APIs.
+
+`type` is the address of a page, which the server itself has, that explains the error."""
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+MEDIA_TYPE = "application/problem+json"
+RETRY = (("Retry-After", "1"),)
+
+
+@dataclass(frozen=True)
+class Kind:
+    slug: str
+    status: int
+    title: str
+    meaning: str  # what happened
+    remedy: str  # what to do now
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+KINDS = {
+    kind.slug: kind
+    for kind in [
+        Kind(
+            "bad-request",
+            400,
+            "Bad request",
+            "The bytes that came are not an HTTP request that this server accepts.",
+            "Use an HTTP client library; if you do, look at what stands between it and the server.",
+        ),
+        Kind(
+            "invalid-json",
+            400,
+            "Invalid JSON",
+            "The body is not one JSON value in UTF-8, or a name stands in it twice, or it is nested too deeply.",
+            "Let a JSON library write the body. NaN and Infinity are not JSON.",
+        ),
+        Kind(
+            "invalid-input",
+            400,
+            "Invalid input",
+            "The JSON is right and its content is not what this route takes.",
+            "Compare it with the route's example at /docs, and the features with the card at /model.",
+        ),
+        Kind(
+            "out-of-range",
+            400,
+            "Feature out of range",
+            "A feature lies outside the range that the model's card allows.",
+            "Look at minimum, maximum and unit of that feature at /model. Is it in the right unit and place?",
+        ),
+        Kind(
+            "prediction-failed",
+            400,
+            "Prediction failed",
+            "The model could not answer these features, though they passed every check.",
+            "The operator's log has the error under this request's id.",
+        ),
+        Kind(
+            "unauthorized",
+            401,
+            "Unauthorized",
+            "The request does not say who sends it, in a way that this server believes.",
+            "Send valid credentials.",
+            (("WWW-Authenticate", "Bearer"),),
+        ),
+        Kind(
+            "forbidden",
+            403,
+            "Forbidden",
+            "Whoever sent the request may not do this.",
+            "Ask the operator for the permission.",
+        ),
+        Kind(
+            "not-found",
+            404,
+            "Not found",
+            "There is nothing at this path.",
+            "The paths that exist are listed at /docs.",
+        ),
+        Kind(
+            "unknown-model",
+            404,
+            "Unknown model",
+            "This server does not serve a model of that name and version.",
+            "The models that it serves are listed at /models.",
+        ),
+        Kind(
+            "method-not-allowed",
+            405,
+            "Method not allowed",
+            "The path exists, and does not take this method.",
+            "The header Allow names the methods that it takes.",
+        ),
+        Kind(
+            "request-timeout",
+            408,
+            "Request timeout",
+            "The request began and did not arrive completely in time (REQUEST_TIMEOUT_SECONDS).",
+            "Send it again over a better connection, or in smaller parts.",
+        ),
+        Kind(
+            "content-too-large",
+            413,
+            "Content too large",
+            "The body is larger than this server reads (MAX_BODY_BYTES).",
+            "Send fewer rows in each request.",
+        ),
+        Kind(
+            "too-many-rows",
+            413,
+            "Too many rows",
+            "The batch has more rows than this server takes at once (MAX_BATCH_ROWS).",
+            "Send the rows in several requests.",
+        ),
+        Kind(
+            "uri-too-long",
+            414,
+            "URI too long",
+            "The address in the request is longer than any of this server's (MAX_URL_BYTES).",
+            "Features go into the body, not into the address.",
+        ),
+        Kind(
+            "unsupported-media-type",
+            415,
+            "Unsupported media type",
+            "The body is not sent as plain application/json.",
+            "Send the header Content-Type: application/json, and do not compress the body.",
+        ),
+        Kind(
+            "too-many-requests",
+            429,
+            "Too many requests",
+            "This client has used up its share for now.",
+            "Wait as long as the header Retry-After says.",
+            RETRY,
+        ),
+        Kind(
+            "headers-too-large",
+            431,
+            "Request header fields too large",
+            "There are more headers, or longer ones, than this server reads (MAX_HEADERS, MAX_HEADER_BYTES).",
+            "Send fewer or smaller headers; look at the cookies first.",
+        ),
+        Kind(
+            "internal-error",
+            500,
+            "Internal server error",
+            "The server has a fault.",
+            "Tell the operator this request's id: the log has the details under it.",
+        ),
+        Kind(
+            "not-implemented",
+            501,
+            "Not implemented",
+            "The request asks for a transfer coding that this server does not have.",
+            "Send the body as it is, or chunked.",
+        ),
+        Kind(
+            "model-loading",
+            503,
+            "Model is loading",
+            "The server has just started and its model is not there yet.",
+            "Try again in a second.",
+            RETRY,
+        ),
+        Kind(
+            "model-unavailable",
+            503,
+            "Model unavailable",
+            "The server runs and has no model that it may serve: the file is missing, changed, or not readable.",
+            "Look at /health for the reason and at the server's log for more. "
+            "Train or adopt a model; the server tries again as soon as the files change.",
+            RETRY,
+        ),
+        Kind(
+            "draining",
+            503,
+            "Shutting down",
+            "The server was told to stop: it finishes what it has accepted.",
+            "Send the request again; another server, or the next one here, will answer.",
+            RETRY,
+        ),
+        Kind(
+            "overloaded",
+            503,
+            "Overloaded",
+            "As many requests as the server takes at once are being answered already (MAX_IN_FLIGHT).",
+            "Try again after the time in Retry-After, and then after twice that.",
+            RETRY,
+        ),
+        Kind(
+            "prediction-timeout",
+            503,
+            "Prediction timeout",
+            "The model did not answer in time (PREDICT_TIMEOUT_SECONDS).",
+            "Try again, with fewer rows if there were many.",
+            RETRY,
+        ),
+    ]
+}
+
+# What a framework or a server means when it raises a bare status.
+BY_STATUS = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "request-timeout",
+    413: "content-too-large",
+    414: "uri-too-long",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+    431: "headers-too-large",
+    501: "not-implemented",
+    503: "overloaded",
+}
+
+
+class Problem(Exception):
+    """A request that is answered with an error of the table.
+
+    `detail` is for the client: it tells what was expected and never repeats what came. `headers` and
+    `members` are added to those of the kind. `reason` is for the metrics and finer than the slug."""
+
+    def __init__(
+        self, slug: str, detail: str, headers: Iterable[tuple[str, str]] = (), reason: str = "", **members
+    ) -> None:
+        super().__init__(detail)
+        self.kind = KINDS[slug]
+        self.status = self.kind.status
+        self.detail = detail
+        self.headers = [*self.kind.headers, *headers]
+        self.reason = reason or slug
+        self.members = members
+
+
+def of_status(status: int) -> Problem:
+    """The problem that a framework's or a server's own error amounts to."""
+    kind = KINDS[BY_STATUS.get(status, "bad-request" if status < 500 else "internal-error")]
+    return Problem(kind.slug, kind.meaning)
+
+
+def render(problem: Problem, request_id: str, v2: bool = False) -> bytes:
+    """The body: RFC 9457's members, the request's id, and for the Open Inference Protocol its `error`."""
+    return msgspec.json.encode(
+        {
+            "type": f"/problems/{problem.kind.slug}",
+            "title": problem.kind.title,
+            "status": problem.status,
+            "detail": problem.detail,
+            "instance": f"/requests/{request_id}",
+            "request_id": request_id,
+            **({"error": problem.detail} if v2 else {}),
+            **problem.members,
+        }
+    )
+
+
+def page(slug: str | None = None) -> str:
+    """What `type` leads to: a page on one kind of problem, or on all of them. KeyError for an unknown one."""
+    kinds = KINDS.values() if slug is None else [KINDS[slug]]
+    sections = "".join(
+        f'<h2 id="{kind.slug}">{kind.status} {kind.title}</h2>'
+        f"<p><code>{kind.slug}</code></p><p>{html.escape(kind.meaning)}</p>"
+        f"<p><strong>What to do:</strong> {html.escape(kind.remedy)}</p>"
+        for kind in kinds
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width"><title>Problems</title><style>body{font:1rem/1.5 system-ui;'
+        "max-width:40rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}</style>"
+        f'<h1>Problems</h1>{sections}<p><a href="/problems">All problems</a>, <a href="/docs">the API</a>'
+    )
