@@ -50,7 +50,7 @@ def up(only: list[str], browser: bool) -> int:
             signal.signal(getattr(signal, name), stop_signal)
     try:
         for name in reclaim():
-            print(f"Stopped a {NAMES[name]} that a killed session had left behind.")
+            print(f"Stopped a {NAMES.get(name, name)} that a killed session had left behind.")
         ports = {name: free_port(KINDS[name].port) for name in only}
         for name, port in ports.items():
             if port != KINDS[name].port:
@@ -136,7 +136,7 @@ def table(running: list, addresses: dict[str, str], seconds: float) -> str:
     ]
     for server in running:
         if server.kind.app and (answer := server.get("/health")).status_code != 200:
-            reason = answer.json().get("reason", answer.text)
+            reason = answer.json().get("detail", answer.text)
             lines.append(f"\n  {NAMES[server.name]}: {reason}. To train a model: python kit.py train")
     return "\n".join(line.rstrip() for line in lines)
 

@@ -1,7 +1,7 @@
 """The full server, with FastAPI. Lay it beside flask_app.py: what differs is the framework.
 
-    python -m apps.fastapi_app                                  (HOST, PORT, MODEL_PATH and more: README.md)
-    uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)"""
+python -m apps.fastapi_app                                  (HOST, PORT, MODEL_PATH and more: README.md)
+uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)"""
 
 from contextlib import asynccontextmanager
 
@@ -12,8 +12,6 @@ from starlette.exceptions import HTTPException
 from apps.servers import uvicorn_server
 from apps.servers.asgi import Middleware
 from apps.service import Problem, Service, build
-
-READ = ["GET", "HEAD"]
 
 
 def create_app(service: Service | None = None) -> FastAPI:
@@ -27,6 +25,9 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.add_middleware(Middleware, gate=service.gate)
+
+    def read(path: str):
+        return app.api_route(path, methods=["GET", "HEAD"])
 
     # --- errors
     @app.exception_handler(Problem)
@@ -42,85 +43,85 @@ def create_app(service: Service | None = None) -> FastAPI:
     @app.post("/predict")
     async def predict(request: Request) -> Response:
         prediction = service.predict(request.scope["exchange"], await request.body())
-        return json(await prediction.soon())
+        return answer(await prediction.soon())
 
     @app.post("/predict/batch")
     async def predict_batch(request: Request) -> Response:
         prediction = service.predict_batch(request.scope["exchange"], await request.body())
-        return json(await prediction.soon())
+        return answer(await prediction.soon())
 
     # --- the model
-    @app.api_route("/model", methods=READ)
-    async def model() -> Response:
-        return json(service.card())
+    @read("/model")
+    def model() -> Response:
+        return answer(service.card())
 
-    @app.api_route("/models", methods=READ)
-    async def models() -> Response:
-        return json(service.models())
+    @read("/models")
+    def models() -> Response:
+        return answer(service.models())
 
     # --- health
-    @app.api_route("/health", methods=READ)
-    async def health() -> Response:
-        return json(service.health())
+    @read("/health")
+    def health() -> Response:
+        return answer(service.health())
 
-    @app.api_route("/health/live", methods=READ)
-    async def live() -> Response:
-        return json(service.live())
+    @read("/health/live")
+    def live() -> Response:
+        return answer(service.live())
 
-    @app.api_route("/health/ready", methods=READ)
-    async def ready() -> Response:
-        return json(service.ready())
+    @read("/health/ready")
+    def ready() -> Response:
+        return answer(service.ready())
 
     # --- the Open Inference Protocol
-    @app.api_route("/v2", methods=READ)
-    async def v2() -> Response:
-        return json(service.v2())
+    @read("/v2")
+    def v2() -> Response:
+        return answer(service.v2())
 
-    @app.api_route("/v2/health/live", methods=READ)
-    async def v2_live() -> Response:
-        return json(service.v2_live())
+    @read("/v2/health/live")
+    def v2_live() -> Response:
+        return answer(service.v2_live())
 
-    @app.api_route("/v2/health/ready", methods=READ)
-    async def v2_ready() -> Response:
-        return json(service.v2_ready())
+    @read("/v2/health/ready")
+    def v2_ready() -> Response:
+        return answer(service.v2_ready())
 
-    @app.api_route("/v2/models/{name}", methods=READ)
-    @app.api_route("/v2/models/{name}/versions/{version}", methods=READ)
-    async def v2_model(name: str, version: str | None = None) -> Response:
-        return json(service.v2_model(name, version))
+    @read("/v2/models/{name}")
+    @read("/v2/models/{name}/versions/{version}")
+    def v2_model(name: str, version: str | None = None) -> Response:
+        return answer(service.v2_model(name, version))
 
-    @app.api_route("/v2/models/{name}/ready", methods=READ)
-    @app.api_route("/v2/models/{name}/versions/{version}/ready", methods=READ)
-    async def v2_model_ready(name: str, version: str | None = None) -> Response:
-        return json(service.v2_model_ready(name, version))
+    @read("/v2/models/{name}/ready")
+    @read("/v2/models/{name}/versions/{version}/ready")
+    def v2_model_ready(name: str, version: str | None = None) -> Response:
+        return answer(service.v2_model_ready(name, version))
 
     @app.post("/v2/models/{name}/infer")
     @app.post("/v2/models/{name}/versions/{version}/infer")
     async def v2_infer(request: Request, name: str, version: str | None = None) -> Response:
         prediction = service.v2_infer(request.scope["exchange"], await request.body(), name, version)
-        return json(await prediction.soon())
+        return answer(await prediction.soon())
 
     # --- documents
-    @app.api_route("/openapi.json", methods=READ)
-    async def openapi() -> Response:
-        return json(service.openapi())
+    @read("/openapi.json")
+    def openapi() -> Response:
+        return answer(service.openapi())
 
-    @app.api_route("/docs", methods=READ)
-    @app.api_route("/docs/{file}", methods=READ)
-    async def docs(file: str = "index.html") -> Response:
+    @read("/docs")
+    @read("/docs/{file}")
+    def docs(file: str = "index.html") -> Response:
         body, media_type = service.docs(file)
-        return Response(body, media_type=media_type)
+        return answer(body, media_type)
 
-    @app.api_route("/problems", methods=READ)
-    @app.api_route("/problems/{slug}", methods=READ)
-    async def problem(slug: str | None = None) -> Response:
-        return Response(service.problem_page(slug), media_type="text/html")
+    @read("/problems")
+    @read("/problems/{slug}")
+    def problem(slug: str | None = None) -> Response:
+        return answer(service.problem_page(slug), "text/html")
 
     return app
 
 
-def json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+def answer(body: bytes, media_type: str = "application/json") -> Response:
+    return Response(body, media_type=media_type)
 
 
 def main() -> None:

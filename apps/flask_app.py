@@ -1,7 +1,7 @@
 """The full server, with Flask. Lay it beside fastapi_app.py: what differs is the framework.
 
-    python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
-    flask --app apps.flask_app run --reload                     (while you write it)"""
+python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
+flask --app apps.flask_app run --reload                     (while you write it)"""
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -9,8 +9,6 @@ from werkzeug.exceptions import HTTPException
 from apps.servers import waitress_server
 from apps.servers.wsgi import Middleware
 from apps.service import Problem, Service, build
-
-READ = ["GET", "HEAD"]
 
 
 def create_app(service: Service | None = None) -> Flask:
@@ -20,6 +18,9 @@ def create_app(service: Service | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
+
+    def read(path: str):
+        return app.route(path, methods=["GET", "HEAD"])
 
     # --- errors
     @app.errorhandler(Problem)
@@ -35,85 +36,85 @@ def create_app(service: Service | None = None) -> Flask:
     @app.post("/predict")
     def predict() -> Response:
         prediction = service.predict(request.environ["exchange"], request.get_data())
-        return json(prediction.now())
+        return answer(prediction.now())
 
     @app.post("/predict/batch")
     def predict_batch() -> Response:
         prediction = service.predict_batch(request.environ["exchange"], request.get_data())
-        return json(prediction.now())
+        return answer(prediction.now())
 
     # --- the model
-    @app.route("/model", methods=READ)
+    @read("/model")
     def model() -> Response:
-        return json(service.card())
+        return answer(service.card())
 
-    @app.route("/models", methods=READ)
+    @read("/models")
     def models() -> Response:
-        return json(service.models())
+        return answer(service.models())
 
     # --- health
-    @app.route("/health", methods=READ)
+    @read("/health")
     def health() -> Response:
-        return json(service.health())
+        return answer(service.health())
 
-    @app.route("/health/live", methods=READ)
+    @read("/health/live")
     def live() -> Response:
-        return json(service.live())
+        return answer(service.live())
 
-    @app.route("/health/ready", methods=READ)
+    @read("/health/ready")
     def ready() -> Response:
-        return json(service.ready())
+        return answer(service.ready())
 
     # --- the Open Inference Protocol
-    @app.route("/v2", methods=READ)
+    @read("/v2")
     def v2() -> Response:
-        return json(service.v2())
+        return answer(service.v2())
 
-    @app.route("/v2/health/live", methods=READ)
+    @read("/v2/health/live")
     def v2_live() -> Response:
-        return json(service.v2_live())
+        return answer(service.v2_live())
 
-    @app.route("/v2/health/ready", methods=READ)
+    @read("/v2/health/ready")
     def v2_ready() -> Response:
-        return json(service.v2_ready())
+        return answer(service.v2_ready())
 
-    @app.route("/v2/models/<name>", methods=READ)
-    @app.route("/v2/models/<name>/versions/<version>", methods=READ)
+    @read("/v2/models/<name>")
+    @read("/v2/models/<name>/versions/<version>")
     def v2_model(name: str, version: str | None = None) -> Response:
-        return json(service.v2_model(name, version))
+        return answer(service.v2_model(name, version))
 
-    @app.route("/v2/models/<name>/ready", methods=READ)
-    @app.route("/v2/models/<name>/versions/<version>/ready", methods=READ)
+    @read("/v2/models/<name>/ready")
+    @read("/v2/models/<name>/versions/<version>/ready")
     def v2_model_ready(name: str, version: str | None = None) -> Response:
-        return json(service.v2_model_ready(name, version))
+        return answer(service.v2_model_ready(name, version))
 
     @app.post("/v2/models/<name>/infer")
     @app.post("/v2/models/<name>/versions/<version>/infer")
     def v2_infer(name: str, version: str | None = None) -> Response:
         prediction = service.v2_infer(request.environ["exchange"], request.get_data(), name, version)
-        return json(prediction.now())
+        return answer(prediction.now())
 
     # --- documents
-    @app.route("/openapi.json", methods=READ)
+    @read("/openapi.json")
     def openapi() -> Response:
-        return json(service.openapi())
+        return answer(service.openapi())
 
-    @app.route("/docs", methods=READ)
-    @app.route("/docs/<file>", methods=READ)
+    @read("/docs")
+    @read("/docs/<file>")
     def docs(file: str = "index.html") -> Response:
         body, media_type = service.docs(file)
-        return Response(body, mimetype=media_type)
+        return answer(body, media_type)
 
-    @app.route("/problems", methods=READ)
-    @app.route("/problems/<slug>", methods=READ)
+    @read("/problems")
+    @read("/problems/<slug>")
     def problem(slug: str | None = None) -> Response:
-        return Response(service.problem_page(slug), mimetype="text/html")
+        return answer(service.problem_page(slug), "text/html")
 
     return app
 
 
-def json(body: bytes) -> Response:
-    return Response(body, mimetype="application/json")
+def answer(body: bytes, media_type: str = "application/json") -> Response:
+    return Response(body, mimetype=media_type)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What several rooms' tests share: a model of this session, and both minimal servers serving it."""
+"""What several rooms' tests share: a model of this session, and the servers that serve it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,5 +23,13 @@ def iris_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def both(iris_root: Path) -> Iterator[dict[str, Server]]:
     """The two one-page servers by name, FastAPI first, each a process of its own."""
     env = {"MODEL_PATH": str(iris_root / "model.pkl")}
+    with serve("minimal_fastapi", env=env) as fastapi, serve("minimal_flask", env=env) as flask:
+        yield {"fastapi": fastapi, "flask": flask}
+
+
+@pytest.fixture(scope="session")
+def full(iris_root: Path) -> Iterator[dict[str, Server]]:
+    """The two full servers by name, FastAPI first, each a process of its own that logs JSON."""
+    env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "LOG_FORMAT": "json", "METRICS_PORT": "0"}
     with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
         yield {"fastapi": fastapi, "flask": flask}

@@ -1,6 +1,6 @@
 """The middleware of the FastAPI server: pure ASGI, so that it costs little and hides nothing.
 
-It reads the body before it lets a request in: one that arrives slowly holds no place that another could have."""
+It reads the body before it lets a request in: one that arrives slowly holds no place that others need."""
 
 import asyncio
 
@@ -81,7 +81,7 @@ class Middleware:
         )
 
     async def read(self, receive) -> bytes:
-        """The whole body. Raises Problem where it is too large or too slow, Disconnected where it never ends."""
+        """The whole body. Raises Problem for one too large or too slow, Disconnected where it ends early."""
         parts, size = [], 0
         try:
             async with asyncio.timeout(self._timeout):

@@ -128,7 +128,9 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                 limit = gate.settings.max_url_bytes
                 self._refuse(Problem("uri-too-long", f"expected a path and query of at most {limit} bytes"))
             else:
-                self._refuse(Problem("bad-request", "expected an HTTP/1.1 request as RFC 9112 has it"), method)
+                self._refuse(
+                    Problem("bad-request", "expected an HTTP/1.1 request as RFC 9112 has it"), method
+                )
 
         def _refuse(self, problem: Problem, method: str = "") -> None:
             """Answer in the place of an app that has not seen the whole request, and close."""
@@ -140,7 +142,10 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             exchange = exchange or gate.open(method, self.scope["path"] if running else "")
             status, headers, body = gate.refuse(exchange, problem)
             headers += [("X-Request-ID", exchange.request_id), ("Connection", "close")]
-            lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{n.lower()}: {v}" for n, v in headers)]
+            lines = [
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+                *(f"{n.lower()}: {v}" for n, v in headers),
+            ]
             self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
             self.transport.close()
             if running and "exchange" in self.scope:
@@ -150,5 +155,3 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             gate.close(exchange, status)
 
     return StrictProtocol
-
-

@@ -3,14 +3,13 @@
 The doors use `build` and `Service`, and nothing else."""
 
 import sys
-from importlib.metadata import version
 
-from apps.service import contract, open_inference, problems
+from apps.service import contract, open_inference, openapi, problems
 from apps.service.exchange import Exchange, Gate
 from apps.service.lifecycle import Lifecycle
 from apps.service.logs import configure
 from apps.service.metrics import Metrics
-from apps.service.model import Model, Serving
+from apps.service.model import Model, Outcome, Serving
 from apps.service.prediction import Prediction
 from apps.service.problems import Problem
 from apps.service.routes import ROUTES, allow, template_of
@@ -19,7 +18,7 @@ from apps.service.tracing import Tracing
 
 __all__ = ["Problem", "Service", "build"]
 
-HEALTH = ("/health", "/health/ready", "/v2/health/ready")
+VERSION = "0.3.0"
 
 
 def build(app: str, port: int) -> "Service":
@@ -32,7 +31,9 @@ def build(app: str, port: int) -> "Service":
     log = configure(settings)
     metrics = Metrics(app)
     tracing = Tracing(settings, app)
-    return Service(app, settings, log, metrics, tracing, Model(settings.model_path, settings.model_format, log, metrics))
+    return Service(
+        app, settings, log, metrics, tracing, Model(settings.model_path, settings.model_format, log, metrics)
+    )
 
 
 class Service:
@@ -43,6 +44,7 @@ class Service:
         self.app, self.settings, self.log = app, settings, log
         self.metrics, self.tracing, self.model = metrics, tracing, model
         self.lifecycle = Lifecycle()
+        self._stop_exporter = None
         self.gate = Gate(settings, log, metrics, tracing)
         deep = settings.max_json_depth
         self._one = contract.Reader(contract.PredictRequest, '{"features": [numbers]}', deep)
@@ -50,10 +52,22 @@ class Service:
         self._tensors = contract.Reader(open_inference.InferRequest, open_inference.EXAMPLE, deep)
 
     def start(self) -> None:
-        """Load the model, beside the requests."""
+        """Load the model beside the requests, and show the metrics on their own port."""
         self.model.start()
+        settings = self.settings
+        if settings.exporter_port:
+            try:
+                self._stop_exporter = self.metrics.serve(settings.metrics_host, settings.exporter_port)
+            except OSError as error:
+                self.log.warning(
+                    "metrics not served: set METRICS_PORT to a free port",
+                    port=settings.exporter_port,
+                    error=error.strerror,
+                )
 
     def stop(self) -> None:
+        if self._stop_exporter:
+            self._stop_exporter()
         self.model.close()
         self.tracing.close()
 
@@ -69,6 +83,14 @@ class Service:
         if slug is not None and slug not in problems.KINDS:
             raise Problem("not-found", "there is no problem of that name; all of them are at /problems")
         return problems.page(slug).encode()
+
+    # --- documents
+    def openapi(self) -> bytes:
+        return openapi.document(self)
+
+    def docs(self, file: str) -> tuple[bytes, str]:
+        """A file of the documentation page, and its media type."""
+        return openapi.docs(file)
 
     # --- health
     def health(self) -> bytes:
@@ -120,17 +142,15 @@ class Service:
             features = self._one.read(body).features
             contract.check_features([features], serving, one=True)
 
-        def tell(outcome):
-            [prediction] = outcome.predictions
+        def tell(outcome: Outcome) -> bytes:
+            shares = outcome.probabilities
             return contract.encode(
                 contract.PredictAnswer(
-                    outcome.predictions,
-                    serving.identity,
-                    exchange.request_id,
-                    serving.class_of[prediction] if serving.classes else None,
-                    dict(zip(serving.classes, outcome.probabilities[0], strict=True))
-                    if outcome.probabilities
-                    else None,
+                    prediction=outcome.predictions,
+                    label=serving.class_of[outcome.predictions[0]] if serving.classes else None,
+                    probabilities=dict(zip(serving.classes, shares[0], strict=True)) if shares else None,
+                    model=serving.identity,
+                    request_id=exchange.request_id,
                 )
             )
 
@@ -145,15 +165,17 @@ class Service:
             self._check_count(len(rows))
             contract.check_features(rows, serving)
 
-        def tell(outcome):
+        def tell(outcome: Outcome) -> bytes:
             shares = outcome.probabilities
             return contract.encode(
                 contract.BatchAnswer(
-                    outcome.predictions,
-                    serving.identity,
-                    exchange.request_id,
-                    [serving.class_of[raw] for raw in outcome.predictions] if serving.classes else None,
-                    [dict(zip(serving.classes, row, strict=True)) for row in shares] if shares else None,
+                    prediction=outcome.predictions,
+                    label=[serving.class_of[raw] for raw in outcome.predictions] if serving.classes else None,
+                    probabilities=[dict(zip(serving.classes, row, strict=True)) for row in shares]
+                    if shares
+                    else None,
+                    model=serving.identity,
+                    request_id=exchange.request_id,
                 )
             )
 
@@ -161,9 +183,7 @@ class Service:
 
     def _prediction(self, exchange: Exchange, serving: Serving, rows: list, tell) -> Prediction:
         timeout = self.settings.predict_timeout_seconds
-        return Prediction(
-            exchange, serving, rows, tell, timeout=timeout, log=self.log, metrics=self.metrics
-        )
+        return Prediction(exchange, serving, rows, tell, timeout=timeout, log=self.log, metrics=self.metrics)
 
     def _check_count(self, rows: int) -> None:
         limit = self.settings.max_batch_rows
@@ -178,7 +198,9 @@ class Service:
         for it: that would let any web page post here."""
         if exchange.content_encoding.strip().lower() not in ("", "identity"):
             raise Problem(
-                "unsupported-media-type", "expected a body that is not compressed", [("Accept-Encoding", "identity")]
+                "unsupported-media-type",
+                "expected a body that is not compressed",
+                [("Accept-Encoding", "identity")],
             )
         found = exchange.content_type
         if found != "application/json" and found.partition(";")[0].strip().lower() != "application/json":
@@ -186,7 +208,7 @@ class Service:
 
     # --- the Open Inference Protocol
     def v2(self) -> bytes:
-        return contract.encode({"name": "servelab", "version": version("fastapi"), "extensions": []})
+        return contract.encode({"name": "servelab", "version": VERSION, "extensions": []})
 
     def v2_live(self) -> bytes:
         return contract.encode({"live": True})

@@ -25,24 +25,24 @@ class ModelVersion(msgspec.Struct):
     version: str
 
 
-class PredictAnswer(msgspec.Struct, omit_defaults=True):
+class PredictAnswer(msgspec.Struct, omit_defaults=True, kw_only=True):
     """`label` and `probabilities` (by class) are a classifier's only."""
 
     prediction: list
-    model: ModelVersion
-    request_id: str
     label: str | None = None
     probabilities: dict[str, float] | None = None
+    model: ModelVersion
+    request_id: str
 
 
-class BatchAnswer(msgspec.Struct, omit_defaults=True):
+class BatchAnswer(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One entry for each row, in the order of the rows."""
 
     prediction: list
-    model: ModelVersion
-    request_id: str
     label: list[str] | None = None
     probabilities: list[dict[str, float]] | None = None
+    model: ModelVersion
+    request_id: str
 
 
 encode = msgspec.json.Encoder().encode
@@ -92,7 +92,7 @@ def depth(body: bytes) -> int:
 
 
 def check_names(body: bytes) -> None:
-    """Raises Problem where one name stands twice in an object: RFC 8259 section 4 leaves open which counts."""
+    """Raises Problem where a name stands twice in an object: RFC 8259 section 4 leaves open which counts."""
 
     def unique(pairs: list) -> None:
         if len({name for name, _ in pairs}) < len(pairs):

@@ -78,7 +78,9 @@ class Gate:
         """Raises Problem where the head alone is reason enough to refuse."""
         settings = self.settings
         if exchange.target_bytes > settings.max_url_bytes:
-            raise Problem("uri-too-long", f"expected a path and query of at most {settings.max_url_bytes} bytes")
+            raise Problem(
+                "uri-too-long", f"expected a path and query of at most {settings.max_url_bytes} bytes"
+            )
         if exchange.header_count > settings.max_headers:
             raise Problem("headers-too-large", f"expected at most {settings.max_headers} headers")
         if exchange.header_bytes > settings.max_header_bytes:
@@ -92,7 +94,9 @@ class Gate:
             raise self.too_large()
 
     def too_large(self) -> Problem:
-        return Problem("content-too-large", f"expected a body of at most {self.settings.max_body_bytes} bytes")
+        return Problem(
+            "content-too-large", f"expected a body of at most {self.settings.max_body_bytes} bytes"
+        )
 
     def too_slow(self) -> Problem:
         seconds = self.settings.request_timeout_seconds
@@ -106,7 +110,9 @@ class Gate:
         with self._lock:
             if self._in_flight >= self.settings.max_in_flight:
                 self._metrics.shed()
-                raise Problem("overloaded", "as many requests as this server takes at once are being answered")
+                raise Problem(
+                    "overloaded", "as many requests as this server takes at once are being answered"
+                )
             self._in_flight += 1
         exchange.admitted = True
         self._metrics.enter()
@@ -146,4 +152,6 @@ class Gate:
     def broke(self, exchange: Exchange, error: BaseException) -> Problem:
         """A fault of ours: the traceback is for the log, the problem for the client."""
         self._log.error("fault", request_id=exchange.request_id, route=exchange.route, exc_info=error)
-        return Problem("internal-error", "the server has a fault; its log has the details under this request's id")
+        return Problem(
+            "internal-error", "the server has a fault; its log has the details under this request's id"
+        )

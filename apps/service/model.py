@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from apps.service.batching import Batcher
+from apps.service.contract import ModelVersion
 from apps.service.problems import Problem
 from model_training.artifact import (
     ArtifactError,
@@ -65,6 +66,9 @@ class Serving:
         labels = getattr(card, "labels", None) or list(range(len(card.classes or [])))
         self.class_of = dict(zip(labels, card.classes or [], strict=True))
         self.classes = card.classes
+        self.has_probabilities = bool(card.classes) and card.golden[0].probabilities is not None
+        self.identity = ModelVersion(card.name, card.version)
+        self.card_json = card.to_json().encode()
         self.inline = loaded.format == "onnx"
         self.batcher = Batcher(loaded.predict)
         self._predict = loaded.predict
@@ -146,7 +150,9 @@ class Model:
         except Exception as error:
             kind = next((kind for kind in REASONS if isinstance(error, kind)), ArtifactError)
             self._metrics.model_failed(kind.__name__)
-            self._log.error("model not loaded", path=str(self._path), error=f"{type(error).__name__}: {error}")
+            self._log.error(
+                "model not loaded", path=str(self._path), error=f"{type(error).__name__}: {error}"
+            )
             self._problem = ("model-unavailable", f"{REASONS[kind]}; the server's log says more")
         finally:
             self._loading.release()

@@ -55,7 +55,9 @@ def rows_of(request: InferRequest, serving: Serving) -> list[list[float]]:
     else:
         found = [tensor.data[start : start + columns] for start in range(0, len(tensor.data), columns)]
     if len(found) != rows or any(len(row) != columns for row in found):
-        raise Problem("invalid-input", f"expected as many numbers in data as the shape says, {rows} x {columns}"[:120])
+        raise Problem(
+            "invalid-input", f"expected as many numbers in data as the shape says, {rows} x {columns}"[:120]
+        )
     return found
 
 

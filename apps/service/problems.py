@@ -36,7 +36,7 @@ KINDS = {
             "invalid-json",
             400,
             "Invalid JSON",
-            "The body is not one JSON value in UTF-8, or a name stands in it twice, or it is nested too deeply.",
+            "The body is not one JSON value in UTF-8, a name stands in it twice, or it is nested too deeply.",
             "Let a JSON library write the body. NaN and Infinity are not JSON.",
         ),
         Kind(
@@ -172,7 +172,7 @@ KINDS = {
             "model-unavailable",
             503,
             "Model unavailable",
-            "The server runs and has no model that it may serve: the file is missing, changed, or not readable.",
+            "The server has no model that it may serve: the file is missing, changed, or not readable.",
             "Look at /health for the reason and at the server's log for more. "
             "Train or adopt a model; the server tries again as soon as the files change.",
             RETRY,

@@ -45,7 +45,13 @@ class Kind:
     own_group: bool = False  # see `spawn`
 
 
-_API = {"HOST": HOST, "PORT": "{port}", "MODEL_PATH": str(ROOT / "model.pkl")}
+_API_ENV = {"HOST": HOST, "PORT": "{port}", "MODEL_PATH": str(ROOT / "model.pkl")}
+
+
+def _api(module: str, port: int, grace: float = 5) -> Kind:
+    return Kind(("-m", module), port, "/health", module.rpartition(".")[2], _API_ENV, grace=grace)
+
+
 _LAB = ("--no-browser", f"--ServerApp.ip={HOST}", "--ServerApp.port={port}", "--ServerApp.port_retries=0")
 _LAB += (f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks")
 if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container, say; JupyterLab wants it confirmed
@@ -54,8 +60,10 @@ _PAGE = ("--server.address", HOST, "--server.port", "{port}", "--server.headless
 _PAGE += ("--browser.gatherUsageStats", "false")
 
 KINDS = {
-    "fastapi": Kind(("-m", "apps.minimal.fastapi_api_example"), 8000, "/health", "fastapi_api_example", _API),
-    "flask": Kind(("-m", "apps.minimal.flask_api_example"), 5000, "/health", "flask_api_example", _API),
+    "fastapi": _api("apps.fastapi_app", 8000, grace=12),
+    "flask": _api("apps.flask_app", 5000, grace=12),
+    "minimal_fastapi": _api("apps.minimal.fastapi_api_example", 8000),
+    "minimal_flask": _api("apps.minimal.flask_api_example", 5000),
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),
     "lab": Kind(("-m", "jupyterlab", *_LAB), 8888, "/api", grace=8, own_group=True),
 }
@@ -95,7 +103,7 @@ class Server:
         """Return when the server is ready, or raise ServerError.
 
         "health": it answers its health path and says that it is who we started. A 503 counts: the process
-        is there, its model is not. "port": it accepts connections; nothing is asked of it yet.
+        is there, its model is not. While the model is still being loaded, it waits. "port": it accepts connections; nothing is asked of it yet.
         """
         if until not in ("health", "port"):
             raise ValueError(f"wait is 'health' or 'port', not {until!r}")
@@ -172,6 +180,8 @@ class Server:
             if self.kind.app is None:
                 return answer.status_code == 200
             body = answer.json()
+            if body.get("type") == "/problems/model-loading":
+                return False
             age = time.monotonic() - self._spawned
             if body["app"] == self.kind.app and body["uptime_seconds"] <= age:
                 return True

@@ -269,7 +269,7 @@ BROKEN = ROOT / ".kit" / "lesson_04" / "broken.pkl"
 def look_without_touching(answers):
     is_loaded = answers.function("is_loaded")
     model = {"MODEL_PATH": str(ROOT / "models" / "iris" / "model.joblib")}
-    with serve("flask", env=model, wait="port") as server:
+    with serve("minimal_flask", env=model, wait="port") as server:
         _expect(is_loaded(server), False, "that was started a moment ago and asked nothing")
         if "model loaded" in server.log.read_text(encoding="utf-8"):
             raise NotYet(
@@ -279,7 +279,7 @@ def look_without_touching(answers):
         _expect(is_loaded(server), True, "whose /health was asked, so that it loaded")
     BROKEN.parent.mkdir(parents=True, exist_ok=True)
     BROKEN.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with serve("flask", env={"MODEL_PATH": str(BROKEN)}) as server:
+    with serve("minimal_flask", env={"MODEL_PATH": str(BROKEN)}) as server:
         _expect(is_loaded(server), False, "whose file is no model, so that loading failed")
     return "three servers looked at, and none of them noticed."
 
