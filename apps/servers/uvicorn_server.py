@@ -1,6 +1,7 @@
 """uvicorn for the FastAPI server, made strict: what its parser refuses is answered like everything else,
 clients that stall are cut off, and a request to stop drains first and ends with exit code 0."""
 
+import re
 import socket
 import sys
 import time
@@ -13,7 +14,9 @@ from apps.service.exchange import Gate
 from apps.service.problems import Problem
 
 BACKLOG = 2048
-FRAMING_ALLOWED = 16384  # bytes of chunk headers and extensions that a body may come with, beside itself
+FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
+# A request line of a method that the parser does not know: the parser itself only says that it is wrong.
+UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ /[!-~]* HTTP/1\.[01]\r\n").match
 
 
 def run(app, service) -> None:
@@ -31,6 +34,7 @@ def run(app, service) -> None:
         http=strict(service.gate),
         ws="none",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
@@ -71,44 +75,53 @@ def cut_off_stalled(connections) -> None:
 
 def strict(gate: Gate) -> type[HttpToolsProtocol]:
     """uvicorn's HTTP protocol, with this gate's limits and answers."""
-    wait, idle = gate.settings.request_timeout_seconds, gate.settings.keep_alive_seconds
+    limits = gate.settings
+    wait, idle = limits.request_timeout_seconds, limits.keep_alive_seconds
 
     class StrictProtocol(HttpToolsProtocol):
-        _begun: float | None = None  # since when a request has been arriving
         scope: dict = {}
-        _surplus = 0  # bytes that came with the present body beside the body
+        _begun: float | None = None  # since when a request has been arriving
+        _received = _body = 0  # bytes of it, all told, and those of its body
+        _arrived = b""
 
         def connection_made(self, transport) -> None:
             super().connection_made(transport)
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
-            self._surplus += len(data)
+            self._arrived = data
+            self._received += len(data)
             super().data_received(data)
-            if self._begun is not None and self._surplus > FRAMING_ALLOWED and self._is_excessive():
-                self.send_400_response("")
-
-        def _is_excessive(self) -> bool:
-            limits = gate.settings
-            if self.cycle is None or self.cycle.response_complete or not self.scope.get("raw_path"):
-                return self._surplus > limits.max_header_bytes * 16  # a head without an end
-            return True
+            if self._begun is not None and not self.transport.is_closing():
+                if "path" in self.scope:
+                    if self._is_padded():
+                        self.send_400_response("")
+                elif len(self.url) > limits.max_url_bytes:
+                    self._refuse(gate.too_long())
+                elif self._received > limits.max_url_bytes + limits.max_header_bytes + FRAMING_ALLOWED:
+                    self._refuse(gate.too_many_header_bytes())
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._begun, self._surplus = time.monotonic(), 0
-
-        def on_headers_complete(self) -> None:
-            super().on_headers_complete()
-            self._surplus = 0
+            self._begun, self._received, self._body = time.monotonic(), len(self._arrived), 0
 
         def on_body(self, body: bytes) -> None:
-            self._surplus -= len(body)
+            self._body += len(body)
             super().on_body(body)
 
         def on_message_complete(self) -> None:
+            if self._is_padded():
+                raise ValueError("chunk extensions without measure")
             self._begun = None
             super().on_message_complete()
+
+        def _is_padded(self) -> bool:
+            """True where much is neither head nor body: chunk extensions (RFC 9112, section 7.1.1)."""
+            framing = self._received - self._body
+            if framing <= FRAMING_ALLOWED:
+                return False
+            head = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+            return framing - head > FRAMING_ALLOWED
 
         def cut_off_if_stalled(self, now: float) -> None:
             if self.transport.is_closing():
@@ -123,23 +136,22 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                     self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
-            method, url = self.scope.get("method", ""), getattr(self, "url", b"")
-            if len(url) > gate.settings.max_url_bytes:
-                limit = gate.settings.max_url_bytes
-                self._refuse(Problem("uri-too-long", f"expected a path and query of at most {limit} bytes"))
+            url = getattr(self, "url", b"")
+            if len(url) > limits.max_url_bytes:
+                self._refuse(gate.too_long())
+            elif not url and UNKNOWN_METHOD(self._arrived):
+                self._refuse(gate.unknown_method())
             else:
-                self._refuse(
-                    Problem("bad-request", "expected an HTTP/1.1 request as RFC 9112 has it"), method
-                )
+                self._refuse(gate.malformed())
 
-        def _refuse(self, problem: Problem, method: str = "") -> None:
+        def _refuse(self, problem: Problem) -> None:
             """Answer in the place of an app that has not seen the whole request, and close."""
             running = self.cycle is not None and not self.cycle.response_complete
             if running and self.cycle.response_started:
                 self.transport.close()
                 return
             exchange = self.scope.get("exchange") if running else None
-            exchange = exchange or gate.open(method, self.scope["path"] if running else "")
+            exchange = exchange or gate.open(self.scope.get("method", ""), self.scope.get("path", ""))
             status, headers, body = gate.refuse(exchange, problem)
             headers += [("X-Request-ID", exchange.request_id), ("Connection", "close")]
             lines = [
@@ -148,9 +160,10 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             ]
             self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
             self.transport.close()
-            if running and "exchange" in self.scope:
-                return  # the middleware closes it
             if running:
+                self.cycle.disconnected = True
+                if "exchange" in self.scope:
+                    return  # the middleware closes it
                 self.scope["refused"] = True
             gate.close(exchange, status)
 

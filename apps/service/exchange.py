@@ -78,20 +78,32 @@ class Gate:
         """Raises Problem where the head alone is reason enough to refuse."""
         settings = self.settings
         if exchange.target_bytes > settings.max_url_bytes:
-            raise Problem(
-                "uri-too-long", f"expected a path and query of at most {settings.max_url_bytes} bytes"
-            )
+            raise self.too_long()
         if exchange.header_count > settings.max_headers:
             raise Problem("headers-too-large", f"expected at most {settings.max_headers} headers")
         if exchange.header_bytes > settings.max_header_bytes:
-            raise Problem(
-                "headers-too-large", f"expected headers of at most {settings.max_header_bytes} bytes in all"
-            )
+            raise self.too_many_header_bytes()
+        if exchange.method == OTHER:
+            raise self.unknown_method()
         length = exchange.content_length
         if length and (not (length.isascii() and length.isdigit())):
             raise Problem("bad-request", "expected digits in the header Content-Length")
         if length and int(length[:20]) > settings.max_body_bytes:
             raise self.too_large()
+
+    def malformed(self) -> Problem:
+        return Problem("bad-request", "expected an HTTP/1.1 request as RFC 9112 has it")
+
+    def too_long(self) -> Problem:
+        limit = self.settings.max_url_bytes
+        return Problem("uri-too-long", f"expected a path and query of at most {limit} bytes")
+
+    def too_many_header_bytes(self) -> Problem:
+        limit = self.settings.max_header_bytes
+        return Problem("headers-too-large", f"expected headers of at most {limit} bytes in all")
+
+    def unknown_method(self) -> Problem:
+        return Problem("not-implemented", f"expected a method among {', '.join(sorted(METHODS))}")
 
     def too_large(self) -> Problem:
         return Problem(

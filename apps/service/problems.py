@@ -157,8 +157,8 @@ KINDS = {
             "not-implemented",
             501,
             "Not implemented",
-            "The request asks for a transfer coding that this server does not have.",
-            "Send the body as it is, or chunked.",
+            "The request has a method or a transfer coding that this server does not know.",
+            "Use a method of RFC 9110, and send the body as it is, or chunked.",
         ),
         Kind(
             "model-loading",
