@@ -17,17 +17,19 @@ ENV VIRTUAL_ENV=/opt/venv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 COPY requirements.txt ./
 
 FROM with-uv AS serving-env
-RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn flask waitress scikit-learn joblib
+RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn httptools uvloop flask waitress \
+    pydantic-settings msgspec structlog prometheus-client opentelemetry-sdk opentelemetry-exporter-otlp-proto-http \
+    onnxruntime scikit-learn joblib skops
 
 FROM with-uv AS ui-env
-RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx
+RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx prometheus-client
 
 FROM with-uv AS lab-env
 RUN uv pip install --no-cache --requirement requirements.txt
 
 # --- the model: trained while the image is built, with the versions that will load it
 FROM serving-env AS training
-RUN uv pip install --no-cache --constraint requirements.txt pandas skops skl2onnx onnxruntime
+RUN uv pip install --no-cache --constraint requirements.txt pandas skl2onnx
 COPY model_training ./model_training
 RUN python -m model_training.train iris
 
@@ -36,7 +38,7 @@ FROM base AS lab
 COPY --from=lab-env /opt/venv /opt/venv
 COPY --chown=1000 . ./
 COPY --from=training --chown=1000 /app/models ./models
-COPY --from=training --chown=1000 /app/model.pkl /app/card.json ./
+COPY --from=training --chown=1000 /app/model.pkl /app/model.onnx /app/card.json ./
 RUN chown 1000 /app
 USER 1000
 EXPOSE 8888
@@ -56,17 +58,18 @@ CMD ["streamlit", "run", "ui/app.py", "--server.address=0.0.0.0", "--server.port
 # --- serving: what a prediction needs, and nothing else
 FROM base AS serving
 COPY --from=serving-env /opt/venv /opt/venv
-COPY --from=training /app/model.pkl /app/card.json ./
+COPY --from=training /app/model.pkl /app/model.onnx /app/card.json ./
+COPY model_training ./model_training
 COPY apps ./apps
 USER 1000
-ENV HOST=0.0.0.0 MODEL_PATH=/app/model.pkl
+ENV HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json
 
 FROM serving AS flask
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:5000/health', timeout=3)"]
-CMD ["python", "-m", "apps.minimal.flask_api_example"]
+CMD ["python", "-m", "apps.flask_app"]
 
 FROM serving AS fastapi
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health', timeout=3)"]
-CMD ["python", "-m", "apps.minimal.fastapi_api_example"]
+CMD ["python", "-m", "apps.fastapi_app"]

@@ -55,7 +55,7 @@ def up(only: list[str], browser: bool) -> int:
         for name, port in ports.items():
             if port != KINDS[name].port:
                 print(f"Port {KINDS[name].port} is taken: the {NAMES[name]} is on {port}.")
-        env = environment(ports)
+        env = environment(ports, free_port)
         silence_lab()
         print(f"Starting {', '.join(NAMES[name] for name in only)} ...", flush=True)
         running = [Server(name, env=env[name], port=port) for name, port in ports.items()]
@@ -88,19 +88,21 @@ def up(only: list[str], browser: bool) -> int:
             print(f"All stopped ({time.monotonic() - stopping:.1f} s).", flush=True)
 
 
-def environment(ports: dict[str, int]) -> dict[str, dict[str, str]]:
+def environment(ports: dict[str, int], free_port) -> dict[str, dict[str, str]]:
     """What each process is told: where the others are, and its own secrets."""
-    urls = {
-        f"{name.upper()}_URL": f"http://127.0.0.1:{port}"
-        for name, port in ports.items()
-        if name in ("fastapi", "flask")
-    }
+    urls, metrics = {}, {}
+    for name in ("fastapi", "flask"):
+        if name in ports:
+            metrics[name] = {"METRICS_PORT": str(free_port(ports[name] + 1000))}
+            urls[f"{name.upper()}_URL"] = f"http://127.0.0.1:{ports[name]}"
+            urls[f"{name.upper()}_METRICS_URL"] = f"http://127.0.0.1:{metrics[name]['METRICS_PORT']}/metrics"
     model = (
         {"MODEL_PATH": str(Path(os.environ["MODEL_PATH"]).absolute())} if "MODEL_PATH" in os.environ else {}
     )
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
-    return {"fastapi": model, "flask": model, "ui": urls, "lab": lab}
+    servers = {name: {**model, **metrics[name]} for name in metrics}
+    return {**servers, "ui": urls, "lab": lab}
 
 
 def silence_lab() -> None:

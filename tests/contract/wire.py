@@ -1,16 +1,18 @@
 """Requests as bytes on a socket: what a real client library would not let a test send."""
 
+import contextlib
 import re
 import socket
 import zlib
 from base64 import b64decode
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 import yaml
 
 CASES = Path(__file__).with_name("hostile_cases.yaml")
+PATIENCE = 20  # seconds that no answer of ours takes, however busy the machine
 
 
 @dataclass(frozen=True)
@@ -19,50 +21,129 @@ class Answer:
     headers: dict[str, str]  # names in lower case
     body: bytes
 
+    @property
+    def request_id(self) -> str:
+        return self.headers.get("x-request-id", "")
 
-def send(url: str, request: bytes) -> Answer:
-    """The answer to `request`, sent as it is. A server that answers nothing at all fails the test."""
+
+def connect(url: str) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
-    method = request.split(b" ", 1)[0].decode()
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(request)
-        response = HTTPResponse(connection, method=method)
-        response.begin()
-        return Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
+    return socket.create_connection((host, int(port)), timeout=PATIENCE)
 
 
-def post(url: str, body: bytes, path: str = "/predict") -> Answer:
-    return send(url, request_bytes("POST", path, {"Content-Type": "application/json"}, body))
+def send(url: str, request: bytes, *, half_close: bool = False) -> Answer:
+    """The answer to `request`, sent as it is. A server that answers nothing at all fails the test.
+
+    `half_close`: afterwards the client says that nothing more will come."""
+    with connect(url) as connection:
+        with contextlib.suppress(ConnectionError):  # it has refused and closed before it had everything
+            connection.sendall(request)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+        return receive(connection, request)
 
 
-def request_bytes(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
+def receive(connection: socket.socket, request: bytes = b"") -> Answer:
+    """The next answer on a connection."""
+    response = HTTPResponse(connection, method=request.partition(b" ")[0].decode("latin-1"))
+    response.begin()
+    return Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """True when the server has closed and sent nothing more. It is waited for."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+class KeptAlive:
+    """One connection for many requests, opened anew where the server closes it."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._connection = url, None
+
+    def ask(self, request: bytes) -> Answer:
+        kept = self._connection is not None
+        try:
+            return self._ask(request)
+        except (ConnectionError, HTTPException):
+            self.close()
+            if not kept:
+                raise
+            return self._ask(request)  # an idle connection may have been closed meanwhile
+
+    def _ask(self, request: bytes) -> Answer:
+        self._connection = self._connection or connect(self._url)
+        self._connection.sendall(request)
+        answer = receive(self._connection, request)
+        if answer.headers.get("connection", "").lower() == "close":
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def post(url: str, body: bytes, path: str = "/predict", request_id: str | None = None) -> Answer:
+    headers = {"Content-Type": "application/json"} | ({"X-Request-ID": request_id} if request_id else {})
+    return send(url, request_bytes("POST", path, headers, body))
+
+
+def request_bytes(
+    method: str, path: str, headers: dict[str, str], body: bytes = b"", *, keep: bool = False
+) -> bytes:
+    """A well-formed request. Header values go out as Latin-1; `keep`: the connection stays open."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *([] if keep else ["Connection: close"])]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body or method in ("POST", "PUT"):
         lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def chunked_bytes(path: str, headers: dict[str, str], body: bytes, step: int) -> bytes:
+    """A POST of `body` in chunks of `step` bytes, with no word of how many there will be."""
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Transfer-Encoding: chunked"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    parts = [body[start : start + step] for start in range(0, len(body), step)]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+    return "\r\n".join([*lines, "", ""]).encode() + chunks + b"0\r\n\r\n"
 
 
 def cases(*groups: str) -> list[dict]:
-    """The hostile cases of these groups, each with `bytes`, the request as it goes over the wire."""
-    by_group = yaml.safe_load(CASES.read_text(encoding="utf-8"))
-    return [complete(case) for group in groups for case in by_group[group]]
+    """The hostile cases of these groups that are one request, each with `bytes`, as it goes over the wire."""
+    return [complete(case) for group in groups for case in read_cases()[group] if "test" not in case]
+
+
+def read_cases() -> dict[str, list[dict]]:
+    return yaml.safe_load(CASES.read_text(encoding="utf-8"))
 
 
 def complete(case: dict) -> dict:
-    if "raw" in case:
-        wire = expand(case["raw"]).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").encode()
-    else:
-        method = case.get("method", "POST")
-        headers = case.get(
-            "headers", {"Content-Type": "application/json"} if method in ("POST", "PUT") else {}
-        )
-        wire = request_bytes(method, case.get("path", "/predict"), headers, body_of(case))
+    """With `bytes`, with statuses as lists, and with a request id of its own."""
     return (
         case
-        | {"bytes": wire, "expected": as_list(case["expected"])}
+        | {"id": f"case-{case['name']}", "expected": as_list(case["expected"])}
         | {"minimal": as_list(case.get("minimal", case["expected"]))}
+        | {"secret": [word.encode() for word in as_list(case.get("secret", []))]}
+        | {"bytes": wire_of(case)}
     )
+
+
+def wire_of(case: dict) -> bytes:
+    if "raw" in case:
+        return expand(case["raw"]).encode()
+    if "raw_base64" in case:
+        return b64decode(case["raw_base64"])
+    method, path = case.get("method", "POST"), case.get("path", "/predict")
+    headers = case.get("headers", {"Content-Type": "application/json"} if method in ("POST", "PUT") else {})
+    headers = {"X-Request-ID": f"case-{case['name']}"} | {name: expand(v) for name, v in headers.items()}
+    if "chunked" in case:
+        return chunked_bytes(path, headers, body_of(case), case["chunked"])
+    return request_bytes(method, path, headers, body_of(case))
 
 
 def body_of(case: dict) -> bytes:
@@ -74,7 +155,13 @@ def body_of(case: dict) -> bytes:
 
 
 def expand(text: str) -> str:
-    """`@x*3` becomes `xxx`."""
+    """`@x*3` becomes `xxx`, and `@(k#,)*3` becomes `k0,k1,k2,`."""
+    text = re.sub(
+        r"@\((.+?)\)\*(\d+)",
+        lambda found: "".join(found[1].replace("#", str(number)) for number in range(int(found[2]))),
+        text,
+        flags=re.DOTALL,
+    )
     return re.sub(r"@(.)\*(\d+)", lambda found: found[1] * int(found[2]), text)
 
 
@@ -84,5 +171,5 @@ def zipped_zeros(size: int, step: int = 1 << 20) -> bytes:
     return b"".join(packer.compress(bytes(step)) for _ in range(size // step)) + packer.flush()
 
 
-def as_list(status: int | list[int]) -> list[int]:
-    return status if isinstance(status, list) else [status]
+def as_list(one) -> list:
+    return one if isinstance(one, list) else [one]
