@@ -1,0 +1,107 @@
+"""Traces: where the time of one request went. W3C trace context in and out, spans to an OTLP collector.
+
+Without OTEL_EXPORTER_OTLP_ENDPOINT nothing of OpenTelemetry is imported: a request then has a trace id, its
+caller's or a new one, and no spans. https://www.w3.org/TR/trace-context/"""
+
+import os
+import re
+from contextlib import nullcontext
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+TRACEPARENT = re.compile(
+    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
+).fullmatch
+EXPORT_SECONDS = 2
+NOTHING = nullcontext()
+
+
+class Tracing:
+    """Begins traces. `app` names the service, unless OTEL_SERVICE_NAME does."""
+
+    def __init__(self, settings, app: str) -> None:
+        self._provider = provider_of(app) if any(os.environ.get(name) for name in ENDPOINTS) else None
+        self._tracer = self._provider.get_tracer("servelab") if self._provider else None
+
+    def begin(self, traceparent: str | None, method: str, route: str) -> "Trace":
+        """The trace of a request: its caller's, if what the caller sent is well-formed, or a new one."""
+        found = TRACEPARENT(traceparent) if traceparent else None
+        if self._tracer is None:
+            return Trace(found[1] if found else os.urandom(16).hex(), found[3] if found else "00")
+        return Recorded(self._tracer, found and found[0], method, route)
+
+    def close(self) -> None:
+        """Send what is left, for a short while."""
+        if self._provider is not None:
+            self._provider.force_flush(EXPORT_SECONDS * 1000)
+            self._provider.shutdown()
+
+
+class Trace:
+    """A request's place in a trace, of which nothing is recorded here."""
+
+    __slots__ = ("_flags", "trace_id")
+
+    def __init__(self, trace_id: str, flags: str) -> None:
+        self.trace_id, self._flags = trace_id, flags
+
+    def header(self) -> str:
+        """For the answer: the trace and this request's place in it."""
+        return f"00-{self.trace_id}-{os.urandom(8).hex()}-{self._flags}"
+
+    def span(self, name: str):
+        """A part of the request, as a context manager."""
+        return NOTHING
+
+    def end(self, status: int) -> None:
+        pass
+
+
+class Recorded(Trace):
+    """A trace with spans. Attributes follow the semantic conventions for HTTP; none holds anything sent."""
+
+    __slots__ = ("_context", "_span", "_tracer")
+
+    def __init__(self, tracer, traceparent: str | None, method: str, route: str) -> None:
+        from opentelemetry.trace import SpanKind, set_span_in_context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent or ""})
+        self._tracer = tracer
+        self._span = tracer.start_span(
+            f"{method} {route}",
+            parent,
+            SpanKind.SERVER,
+            {"http.request.method": method, "http.route": route},
+        )
+        self._context = set_span_in_context(self._span)
+        found = self._span.get_span_context()
+        super().__init__(format(found.trace_id, "032x"), format(found.trace_flags, "02x"))
+
+    def header(self) -> str:
+        return f"00-{self.trace_id}-{format(self._span.get_span_context().span_id, '016x')}-{self._flags}"
+
+    def span(self, name: str):
+        return self._tracer.start_as_current_span(name, self._context, record_exception=False)
+
+    def end(self, status: int) -> None:
+        self._span.set_attribute("http.response.status_code", status)
+        if status >= 500:
+            from opentelemetry.trace import Status, StatusCode
+
+            self._span.set_status(Status(StatusCode.ERROR))
+        self._span.end()
+
+
+def provider_of(app: str):
+    """OpenTelemetry's own provider: batches in a thread of its own, a queue with an end (spans beyond it are
+    dropped), short timeouts. A request never waits for a collector."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORT_SECONDS))
+    name = os.environ.get("OTEL_SERVICE_NAME", f"servelab-{app}")
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
