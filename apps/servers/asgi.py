@@ -28,7 +28,7 @@ class Middleware:
         try:
             try:
                 gate.check(exchange)
-                check_head(scope)
+                check_head(scope, gate)
                 body = b""
                 if scope["method"] == "POST" or exchange.content_length or is_chunked(scope):
                     body = await self.read(receive)
@@ -125,9 +125,11 @@ def is_chunked(scope) -> bool:
     return any(name == b"transfer-encoding" for name, _ in scope["headers"])
 
 
-def check_head(scope) -> None:
-    """RFC 9112: a version that we speak, and exactly one Host in HTTP/1.1. Raises Problem."""
-    if scope["http_version"] not in ("1.1", "1.0", "2"):
-        raise Problem("bad-request", "expected HTTP/1.1")
-    if scope["http_version"] == "1.1" and [name for name, _ in scope["headers"]].count(b"host") != 1:
-        raise Problem("bad-request", "expected one header Host")
+def check_head(scope, gate: Gate) -> None:
+    """RFC 9112: a version that we speak, exactly one Host in 1.1, no chunks in 1.0. Raises Problem."""
+    version, names = scope["http_version"], [name for name, _ in scope["headers"]]
+    if version == "1.1":
+        if names.count(b"host") != 1:
+            raise gate.malformed()
+    elif version != "1.0" or b"transfer-encoding" in names:
+        raise gate.malformed()

@@ -36,9 +36,10 @@ class Middleware:
                 gate.admit(exchange)
                 return self.whole(self.app(environ, answer))
             except Problem as problem:
-                return self.refuse(exchange, problem, answer)
+                body = self.refuse(exchange, problem, answer)
             except Exception as error:
-                return self.refuse(exchange, gate.broke(exchange, error), answer)
+                body = self.refuse(exchange, gate.broke(exchange, error), answer)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         finally:
             gate.close(exchange, status)
 
@@ -79,10 +80,10 @@ class Middleware:
             if hasattr(parts, "close"):
                 parts.close()
 
-    def refuse(self, exchange: Exchange, problem: Problem, answer: Callable) -> list[bytes]:
+    def refuse(self, exchange: Exchange, problem: Problem, answer: Callable) -> bytes:
         status, headers, body = self.gate.refuse(exchange, problem)
         answer(REASONS[status], headers)
-        return [body]
+        return body
 
 
 def marks(exchange: Exchange) -> list[tuple[str, str]]:

@@ -51,7 +51,8 @@ class Forward(logging.Handler):
 
 def to_json(_, __, event: dict[str, Any]) -> str:
     """One JSON object on one line: JSON escapes every control character, so nobody can forge a line."""
-    return encode(event).decode()
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event")}
+    return encode({**first, **event}).decode()
 
 
 def printable(_, __, event: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,295 @@
+"""waitress for the Flask server, made strict: what its parser refuses is answered like everything else,
+clients that stall are cut off, and a request to stop drains first and ends with exit code 0.
+
+waitress reads a request whole before a thread sees it, so a slow client never holds one."""
+
+import re
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from http import HTTPStatus
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError, unquote_bytes_to_wsgi
+from waitress.server import create_server
+from waitress.task import Task, WSGITask
+from waitress.utilities import BadRequest
+
+from apps.service.exchange import Gate
+from apps.service.problems import Problem
+
+BACKLOG = 2048
+SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
+SWEEP_SECONDS = 0.5
+LINGER_SECONDS = 2  # for a client that was refused to finish what it is sending, and read why
+FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
+CONNECTIONS = 16384  # at most; fewer where the system allows fewer open files
+NO_LIMIT = 1 << 62  # our own limits are the ones that count
+
+REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ ([!-~]+) HTTP/1\.[01]").fullmatch
+FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*").fullmatch
+
+
+def run(app, service) -> None:
+    """Serve until told to stop. Ends the process with one line where it cannot begin."""
+    settings = service.settings
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
+    except OSError as error:
+        sys.exit(
+            f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+            "stop what listens there, or set PORT"
+        )
+    server = create_server(
+        app,
+        sockets=[listener],
+        threads=settings.max_in_flight + SPARE_THREADS,
+        ident=None,
+        backlog=BACKLOG,
+        connection_limit=connection_limit(),
+        channel_timeout=NO_LIMIT,
+        max_request_header_size=settings.max_url_bytes + settings.max_header_bytes + FRAMING_ALLOWED,
+        max_request_body_size=NO_LIMIT,
+        inbuf_overflow=settings.max_body_bytes + FRAMING_ALLOWED,
+    )
+    server.channel_class = strict(service.gate)
+    Loop(server, service).run()
+
+
+def connection_limit() -> int:
+    """As many connections as there may be open files, less some for everything else."""
+    try:
+        import resource
+    except ImportError:
+        return 480  # Windows: its select takes 512 sockets
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return min(CONNECTIONS, max(soft - 128, 64))
+
+
+class Loop:
+    """waitress's main loop, which also cuts off clients that stall, and ends as it is asked to."""
+
+    def __init__(self, server, service) -> None:
+        self._server, self._service = server, service
+        self._stop_at: float | None = None
+        self._at_once = False
+        self._next_sweep = 0.0
+        for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._stop)
+
+    def _stop(self, *_) -> None:
+        if self._stop_at is None:
+            self._service.lifecycle.drain()
+            self._stop_at = time.monotonic() + self._service.settings.drain_seconds
+        else:
+            self._at_once = True
+        self._server.pull_trigger()
+
+    def run(self) -> None:
+        while self._stop_at is None or time.monotonic() < self._stop_at:
+            self._turn(SWEEP_SECONDS)
+        self._server.draining = True
+        self._server.del_channel(self._server._map)  # nobody new
+        self._server.socket.close()
+        end = time.monotonic() + self._service.settings.grace_seconds
+        while self._busy() and not self._at_once and time.monotonic() < end:
+            self._turn(0.05)
+        self._service.stop()
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(seconds, hasattr(wasyncore.select, "poll"), self._server._map, count=1)
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            for channel in list(self._server.active_channels.values()):
+                channel.cut_off_if_stalled(now)
+
+    def _busy(self) -> bool:
+        """Close what is idle; true while something that was accepted has not been answered."""
+        busy = False
+        for channel in list(self._server.active_channels.values()):
+            if channel.requests or channel.total_outbufs_len:
+                busy = True
+            else:
+                channel.handle_close()
+        return busy
+
+
+def strict(gate: Gate) -> type[HTTPChannel]:
+    """waitress's channel, parser and tasks, with this gate's limits and answers."""
+    limits = gate.settings
+    wait, idle = limits.request_timeout_seconds, limits.keep_alive_seconds
+
+    class StrictParser(HTTPRequestParser):
+        """Refuses what RFC 9112 lets or wants a server refuse."""
+
+        problem: Problem | None = None  # where the error is not the head's
+        target_bytes = header_count = header_bytes = 0
+        _received = 0
+
+        def received(self, data: bytes) -> int:
+            consumed = super().received(data)
+            self._received += consumed
+            if self.error is None and self.chunked:
+                body = len(self.body_rcv)
+                if body > limits.max_body_bytes:
+                    self._refuse(gate.too_large())
+                elif self._received - body - self._head > FRAMING_ALLOWED:
+                    self._refuse(gate.malformed())  # chunk extensions (RFC 9112, section 7.1.1)
+            elif self.error is None and not self.headers_finished and self._is_hopeless():
+                self._refuse(gate.malformed())
+            return consumed
+
+        def _refuse(self, problem: Problem) -> None:
+            self.problem, self.error, self.completed = problem, BadRequest(""), True
+
+        def _is_hopeless(self) -> bool:
+            """True where what has come of a head is no request line, so that waiting for more is in vain."""
+            line, end, _ = self.header_plus.lstrip(b"\r\n").partition(b"\n")
+            if end:
+                return not REQUEST_LINE(line[:-1]) or line[-1:] != b"\r"
+            return any([byte < 32 or byte > 126 for byte in line[:64].rstrip(b"\r")])
+
+        def parse_header(self, header_plus: bytes) -> None:
+            line, *fields = header_plus.rstrip(b"\r\n").split(b"\r\n")
+            found, fields = REQUEST_LINE(line), [FIELD_LINE(field) for field in fields]
+            if not found or not all(fields):
+                raise ParsingError("malformed")
+            names = [field[1].lower() for field in fields]
+            chunked = b"transfer-encoding" in names
+            if names.count(b"content-length") + chunked > 1 or (chunked and line.endswith(b"0")):
+                raise ParsingError("malformed")
+            super().parse_header(header_plus)
+            if self.content_length >= 1 << 64:
+                raise ParsingError("malformed")
+            target = found[1].partition(b"#")[0]
+            if target.startswith(b"//"):  # waitress folds these
+                self.path = unquote_bytes_to_wsgi(target.partition(b"?")[0])
+            self._head = self.header_bytes_received
+            self.target_bytes = len(target.replace(b"?", b"", 1))
+            self.header_count = len(fields)
+            self.header_bytes = sum([len(field[1]) + len(field[2]) for field in fields])
+            if (
+                self.target_bytes > limits.max_url_bytes
+                or self.header_count > limits.max_headers
+                or self.header_bytes > limits.max_header_bytes
+                or self.content_length > limits.max_body_bytes
+                or (line.endswith(b"1") and names.count(b"host") != 1)
+            ):
+                self.error, self.completed = BadRequest(""), True
+
+    class StrictTask(WSGITask):
+        def build_response_header(self) -> bytes:
+            if getattr(self.channel.server, "draining", False):
+                self.set_close_on_finish()
+            return super().build_response_header()
+
+    class ProblemTask(Task):
+        """Answers in the place of an app that has not seen the request."""
+
+        complete = True
+
+        def execute(self) -> None:
+            request, self.version = self.request, "1.1"
+            exchange = gate.open(
+                getattr(request, "command", ""),
+                getattr(request, "path", ""),
+                target_bytes=request.target_bytes,
+                header_count=request.header_count,
+                header_bytes=request.header_bytes,
+                request_id=request.headers.get("X_REQUEST_ID"),
+                traceparent=request.headers.get("TRACEPARENT"),
+                content_length=str(request.content_length),
+            )
+            status, headers, body = gate.refuse(exchange, self.problem_of(exchange))
+            self.status = f"{status} {HTTPStatus(status).phrase}"
+            self.response_headers = [
+                *headers,
+                ("X-Request-ID", exchange.request_id),
+                ("Traceparent", exchange.trace.header()),
+            ]
+            self.set_close_on_finish()
+            self.channel.linger = True
+            self.write(b"" if exchange.method == "HEAD" else body)
+            gate.close(exchange, status)
+
+        def problem_of(self, exchange) -> Problem:
+            request = self.request
+            if request.problem is not None:
+                return request.problem
+            if request.error.code == 431:  # waitress has given up on a head without an end
+                line = request.header_plus.partition(b"\r\n")[0]
+                return gate.too_long() if len(line) > limits.max_url_bytes else gate.too_many_header_bytes()
+            try:
+                gate.check(exchange)
+            except Problem as problem:
+                return problem
+            return gate.malformed()
+
+    class StrictChannel(HTTPChannel):
+        parser_class, task_class, error_task_class = StrictParser, StrictTask, ProblemTask
+        linger = False
+        _begun: float | None = None  # since when a request has been arriving
+        _lingering: float | None = None
+
+        def received(self, data: bytes) -> bool:
+            if self._lingering is not None:
+                return False
+            result = super().received(data)
+            if self.request is None:
+                self._begun = None
+            elif self._begun is None:
+                self._begun = time.monotonic()
+            return result
+
+        def cut_off_if_stalled(self, now: float) -> None:
+            if self._lingering is not None:
+                if now > self._lingering:
+                    self.handle_close()
+            elif self._begun is not None:
+                if now - self._begun > wait:
+                    self._refuse_late_request()
+            elif not self.requests and time.time() - self.last_activity > idle:
+                self.handle_close()
+
+        def _refuse_late_request(self) -> None:
+            with self.requests_lock:
+                request, self.request, self._begun = self.request, None, None
+                if request is None:
+                    return
+                request._refuse(gate.too_slow())
+                self.requests.append(request)
+                if len(self.requests) == 1:
+                    self.server.add_task(self)
+
+        def readable(self) -> bool:
+            return self._lingering is not None or super().readable()
+
+        def writable(self) -> bool:
+            return self._lingering is None and super().writable()
+
+        def handle_write(self) -> None:
+            """Where a client was refused while it sends, close our side only: it could not read the answer
+            else (RFC 9112, section 9.6)."""
+            if self.linger and self.close_when_flushed and not self.requests:
+                self._flush_exception(self._flush_some)
+                if not self.total_outbufs_len and not self.will_close:
+                    with suppress(OSError):
+                        self.socket.shutdown(socket.SHUT_WR)
+                    self._lingering = time.monotonic() + LINGER_SECONDS
+                    return
+            super().handle_write()
+
+        def handle_read(self) -> None:
+            super().handle_read()
+            if self._lingering is not None and not self.connected:
+                self.handle_close()
+
+    return StrictChannel
