@@ -167,7 +167,8 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             if names.count(b"content-length") + chunked > 1 or (chunked and line.endswith(b"0")):
                 raise ParsingError("malformed")
             super().parse_header(header_plus)
-            if self.content_length >= 1 << 64:
+            if self.content_length >= 1 << 64:  # more than any parser of HTTP counts
+                self.problem = gate.malformed()
                 raise ParsingError("malformed")
             target = found[1].partition(b"#")[0]
             if target.startswith(b"//"):  # waitress folds these
@@ -227,10 +228,11 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             if request.error.code == 431:  # waitress has given up on a head without an end
                 line = request.header_plus.partition(b"\r\n")[0]
                 return gate.too_long() if len(line) > limits.max_url_bytes else gate.too_many_header_bytes()
-            try:
-                gate.check(exchange)
-            except Problem as problem:
-                return problem
+            if hasattr(request, "command"):  # there was a request line
+                try:
+                    gate.check(exchange)
+                except Problem as problem:
+                    return problem
             return gate.malformed()
 
     class StrictChannel(HTTPChannel):
