@@ -32,7 +32,8 @@ class ConversionError(ValueError):
 def export(training: "Training", folder: Path, pickle_path: Path | None = None) -> Card:
     """Write `folder` with card.json, model.onnx, model.skops and model.joblib, all of it or nothing.
 
-    With `pickle_path` also the guide's model.pkl, the same bytes as model.joblib, and the card beside it.
+    With `pickle_path` also the guide's model.pkl, the same bytes as model.joblib, and beside it the card and
+    the ONNX file.
     Raises ConversionError where ONNX and scikit-learn disagree, OSError where the disk does not let us."""
     buffer = io.BytesIO()
     joblib.dump(training.model, buffer)
@@ -50,6 +51,7 @@ def export(training: "Training", folder: Path, pickle_path: Path | None = None) 
         (new / "card.json").write_text(card.to_json(), encoding="utf-8")
     if pickle_path:
         replace_file(pickle_path, contents["joblib"])
+        replace_file(pickle_path.with_name("model.onnx"), contents["onnx"])
         replace_file(pickle_path.with_name("card.json"), card.to_json().encode())
     return card
 
