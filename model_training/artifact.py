@@ -146,20 +146,28 @@ def check_versions(card: Card) -> None:
         )
 
 
+def agree(found, expected) -> bool:
+    """The same label, or the same value within what 32 bits allow."""
+    if isinstance(expected, float):
+        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
+    return found == expected
+
+
 def check_golden_rows(card: Card, predict: Predict) -> None:
     rows = np.array([row.features for row in card.golden])
     predictions, probabilities = predict(rows)
     for number, row in enumerate(card.golden):
-        found = float(predictions[number])
-        right = math.isclose(found, row.prediction, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
+        found = predictions[number]
+        right = agree(found, row.prediction)
         if right and row.probabilities is not None and probabilities is not None:
             right = bool(
                 np.allclose(probabilities[number], row.probabilities, rtol=0, atol=RELATIVE_TOLERANCE)
             )
         if not right:
+            expected = f"{row.prediction:g}" if isinstance(row.prediction, float) else row.prediction
             raise GoldenRowsError(
-                f"{card.name} {card.version}: golden row {number} was {row.prediction:g} at export "
-                f"and is {found:g} here: this machine computes something else; train again here"
+                f"{card.name} {card.version}: golden row {number} was {expected} at export "
+                f"and is {found} here: this machine computes something else; train again here"
             )
 
 
@@ -169,11 +177,15 @@ def read_onnx(data: bytes, card: Card) -> Predict:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    takes = session.get_inputs()[0].name
+    takes, wanted = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
+    if not card.has_probabilities:  # what a classifier may give in their place are scores
+        wanted = wanted[:1]
+    truth = card.labels is not None and isinstance(card.labels[0], bool)  # ONNX has 0 and 1 for them
 
     def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        answer = session.run(None, {takes: rows.astype(np.float32)})
-        return answer[0].reshape(len(rows)), answer[1] if card.classes else None
+        predictions, *rest = session.run(wanted, {takes: rows.astype(np.float32)})
+        predictions = predictions.reshape(len(rows))
+        return predictions.astype(bool) if truth else predictions, rest[0] if rest else None
 
     return predict
 
@@ -196,8 +208,14 @@ def read_joblib(data: bytes, card: Card) -> Predict:
 
 
 def with_estimator(estimator, card: Card) -> Predict:
+    names = getattr(estimator, "feature_names_in_", None)
+
     def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        return estimator.predict(rows), estimator.predict_proba(rows) if card.classes else None
+        if names is not None:  # it was fitted on columns with names, and wants to see them
+            import pandas
+
+            rows = pandas.DataFrame(rows, columns=names)
+        return estimator.predict(rows), estimator.predict_proba(rows) if card.has_probabilities else None
 
     return predict
 

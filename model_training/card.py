@@ -14,25 +14,30 @@ class CardError(ValueError):
     """A card that cannot be read, or does not say what a card must say."""
 
 
+# What a classifier calls a class, and a regressor answers.
+Label = bool | float | str
+
+
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Feature(Part):
     """One number that the model takes. Outside minimum..maximum a server refuses it; `observed` is the
-    range in the training data, beyond which the model is guessing."""
+    range in the training data, beyond which the model is guessing. Of a model that was adopted without
+    data only the name is known."""
 
     name: str
-    unit: str | None
-    minimum: float
-    maximum: float
-    observed: tuple[float, float]
-    median: float
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    observed: tuple[float, float] | None = None
+    median: float | None = None
 
 
 class Target(Part):
     name: str
-    unit: str | None
+    unit: str | None = None
 
 
 class Preset(Part):
@@ -46,8 +51,8 @@ class GoldenRow(Part):
     """A row and what the model answered when it was exported; a loaded model must answer the same."""
 
     features: list[float]
-    prediction: float
-    probabilities: list[float] | None
+    prediction: Label
+    probabilities: list[float] | None = None
 
 
 class Metric(Part):
@@ -73,7 +78,8 @@ class Card(Part):
     task: Literal["classification", "regression"]
     features: list[Feature]
     target: Target
-    classes: list[str] | None
+    classes: list[str] | None = None  # a name for each class, for people
+    labels: list[Label] | None = None  # what the model calls them, where that is not 0, 1, 2, ...
     presets: list[Preset]
     algorithm: str
     metrics: dict[str, Metric]
@@ -82,8 +88,18 @@ class Card(Part):
     trained_at: str
     files: dict[str, ModelFile]
 
+    @property
+    def raw_labels(self) -> list[Label]:
+        """What the model answers for each class, in the order of `classes` and of probabilities."""
+        return self.labels or [*range(len(self.classes or []))]
+
+    @property
+    def has_probabilities(self) -> bool:
+        return bool(self.classes) and self.golden[0].probabilities is not None
+
     def to_json(self) -> str:
-        return self.model_dump_json(indent=2) + "\n"
+        """Without the members that are not known."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
 def read_card(path: Path) -> Card:

@@ -16,7 +16,13 @@ import numpy as np
 import skops.io
 from skl2onnx import to_onnx
 
-from model_training.artifact import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, read_onnx
+from model_training.artifact import (
+    ABSOLUTE_TOLERANCE,
+    RELATIVE_TOLERANCE,
+    Predict,
+    read_onnx,
+    with_estimator,
+)
 from model_training.card import Card, Feature, GoldenRow, ModelFile, Preset, Target
 
 if TYPE_CHECKING:
@@ -38,39 +44,58 @@ def export(training: "Training", folder: Path, pickle_path: Path | None = None) 
     buffer = io.BytesIO()
     joblib.dump(training.model, buffer)
     contents = {
-        "onnx": to_onnx_bytes(training),
+        "onnx": to_onnx_bytes(
+            training.model, training.dataset.features.to_numpy(), bool(training.dataset.classes)
+        ),
         "skops": skops.io.dumps(training.model),
         "joblib": buffer.getvalue(),
     }
     card = describe(training, contents)
-    check_agreement(training, contents["onnx"], card)
+    rows = training.dataset.features.to_numpy()
+    check_agreement(with_estimator(training.model, card), contents["onnx"], card, rows)
+    write(card, contents, folder, pickle_path)
+    return card
 
+
+def write(card: Card, contents: dict[str, bytes], folder: Path, pickle_path: Path | None) -> None:
+    """The folder, whole or not at all, and then the files beside `pickle_path`."""
     with replaced_folder(folder) as new:
         for format, content in contents.items():
             (new / card.files[format].file).write_bytes(content)
         (new / "card.json").write_text(card.to_json(), encoding="utf-8")
     if pickle_path:
+        onnx_path = pickle_path.with_name("model.onnx")
         replace_file(pickle_path, contents["joblib"])
-        replace_file(pickle_path.with_name("model.onnx"), contents["onnx"])
+        if "onnx" in contents:
+            replace_file(onnx_path, contents["onnx"])
+        else:
+            onnx_path.unlink(missing_ok=True)
         replace_file(pickle_path.with_name("card.json"), card.to_json().encode())
-    return card
 
 
-def to_onnx_bytes(training: "Training") -> bytes:
+def files_of(contents: dict[str, bytes]) -> dict[str, ModelFile]:
+    return {
+        format: ModelFile(file=f"model.{format}", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+        for format, data in contents.items()
+    }
+
+
+def to_onnx_bytes(model, rows: np.ndarray, classifier: bool) -> bytes:
     """The model as ONNX: takes float32 of shape (n, features), gives predictions and probabilities."""
-    rows = training.dataset.features.to_numpy(np.float32)
-    options = {"zipmap": False} if training.dataset.classes else None
-    return to_onnx(training.model, rows[:1], options=options).SerializeToString()
+    options = {"zipmap": False} if classifier else None
+    return to_onnx(model, rows[:1].astype(np.float32), options=options).SerializeToString()
 
 
-def check_agreement(training: "Training", onnx: bytes, card: Card) -> None:
-    """ONNX and scikit-learn answer every row of the dataset alike, within what 32 bits allow."""
-    rows = training.dataset.features.to_numpy()
+def check_agreement(predict: Predict, onnx: bytes, card: Card, rows: np.ndarray) -> None:
+    """ONNX answers every row as scikit-learn's `predict` does, within what 32 bits allow."""
     predictions, probabilities = read_onnx(onnx, card)(rows)
-    expected = training.model.predict(rows)
-    wrong = ~np.isclose(predictions, expected, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE)
+    expected, shares = predict(rows)
+    if card.classes:
+        wrong = predictions != expected
+    else:
+        wrong = ~np.isclose(predictions, expected, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE)
     if probabilities is not None:
-        wrong |= np.abs(probabilities - training.model.predict_proba(rows)).max(axis=1) > RELATIVE_TOLERANCE
+        wrong |= ~(np.abs(probabilities - shares).max(axis=1) <= RELATIVE_TOLERANCE)
     if wrong.any():
         raise ConversionError(
             f"the ONNX model answers {wrong.sum()} of {len(rows)} rows otherwise than scikit-learn; "
@@ -102,22 +127,17 @@ def describe(training: "Training", contents: dict[str, bytes]) -> Card:
         ],
         inputs=training.inputs,
         trained_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        files={
-            format: ModelFile(
-                file=f"model.{format}", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)
-            )
-            for format, data in contents.items()
-        },
+        files=files_of(contents),
     )
 
 
-def describe_feature(column, unit: str | None) -> Feature:
+def describe_feature(column, unit: str | None, name: str | None = None) -> Feature:
     """A server accepts what was seen in training and as much again on either side of it, but nothing
     below zero for what was never below zero: a length of -5 cm is a mistake, not a flower."""
     low, high = float(column.min()), float(column.max())
     span = high - low
     return Feature(
-        name=column.name,
+        name=name or column.name,
         unit=unit,
         minimum=round(max(low - span, 0.0) if low >= 0 else low - span, 6),
         maximum=round(high + span, 6),

@@ -63,10 +63,9 @@ class Serving:
         widest = FLOAT32_MAX if loaded.format == "onnx" else float("inf")
         self.minimum = [-widest if f.minimum is None else f.minimum for f in card.features]
         self.maximum = [widest if f.maximum is None else f.maximum for f in card.features]
-        labels = getattr(card, "labels", None) or list(range(len(card.classes or [])))
-        self.class_of = dict(zip(labels, card.classes or [], strict=True))
+        self.class_of = dict(zip(card.raw_labels, card.classes or [], strict=True))
         self.classes = card.classes
-        self.has_probabilities = bool(card.classes) and card.golden[0].probabilities is not None
+        self.has_probabilities = card.has_probabilities
         self.identity = ModelVersion(card.name, card.version)
         self.card_json = card.to_json().encode()
         self.inline = loaded.format == "onnx"

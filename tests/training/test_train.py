@@ -84,8 +84,8 @@ def test_the_first_iris_preset_is_the_guides_example(iris):
 def test_onnx_that_disagrees_is_never_written(tmp_path, monkeypatch):
     wrong = train(datasets.load("iris"))
     wrong.model[-1].intercept_ = np.array([0.0, 0.0, 50.0])
-    wrong_bytes = to_onnx_bytes(wrong)
-    monkeypatch.setattr("model_training.export.to_onnx_bytes", lambda training: wrong_bytes)
+    wrong_bytes = to_onnx_bytes(wrong.model, wrong.dataset.features.to_numpy(), classifier=True)
+    monkeypatch.setattr("model_training.export.to_onnx_bytes", lambda *_: wrong_bytes)
     with pytest.raises(ConversionError, match="otherwise than scikit-learn"):
         export(train(datasets.load("iris")), tmp_path / "iris")
     assert list(tmp_path.iterdir()) == []
