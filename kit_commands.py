@@ -94,7 +94,7 @@ def environment(ports: dict[str, int], free_port) -> dict[str, dict[str, str]]:
     urls, metrics = {}, {}
     for name in ("fastapi", "flask"):
         if name in ports:
-            metrics[name] = {"METRICS_PORT": str(free_port(ports[name] + 1000))}
+            metrics[name] = {"METRICS_PORT": str(free_port(ports[name] + 100))}
             urls[f"{name.upper()}_URL"] = f"http://127.0.0.1:{ports[name]}"
             urls[f"{name.upper()}_METRICS_URL"] = f"http://127.0.0.1:{metrics[name]['METRICS_PORT']}/metrics"
     model = (

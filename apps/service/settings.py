@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         "auto", description="which of the model's files answers; auto: the fastest that is there"
     )
     metrics_port: Port | None = Field(
-        None, description="the port of /metrics; unset: PORT + 1000, 0: no metrics"
+        None, description="the port of /metrics; unset: PORT + 100, 0: no metrics"
     )
     metrics_host: str = Field("127.0.0.1", description="the address that /metrics listens on")
     max_body_bytes: Count = Field(1 << 20, description="a larger body gets 413")
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         """The port of /metrics; 0 for none."""
         if self.metrics_port is not None:
             return self.metrics_port
-        return self.port + 1000 if 0 < self.port <= 64535 else 0
+        return self.port + 100 if 0 < self.port <= 65435 else 0
 
 
 def read(**defaults) -> Settings:
