@@ -1,0 +1,58 @@
+"""How fast, against what: python -m benchmarks
+
+One server at a time on one core, the load generator (wrk) on another, in interleaved rounds."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.arena import NoLoadGenerator, compete
+from benchmarks.contenders import CONTENDERS
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(":")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="of load for each figure (default: 3)")
+    parser.add_argument("--connections", default="16,64", help="one or more numbers (default: 16,64)")
+    parser.add_argument("--only", default="", help="parts of names, separated by commas")
+    parser.add_argument("--output", type=Path, help="a folder for results.json, table.md and plot.png")
+    options = parser.parse_args(argv)
+    wanted = [part for part in options.only.split(",") if part]
+    chosen = [c for c in CONTENDERS if not wanted or any(part in c.name for part in wanted)]
+    if not chosen:
+        print(f"benchmarks: nobody is called that; there are {', '.join(c.name for c in CONTENDERS)}")
+        return 2
+    counts = [int(count) for count in options.connections.split(",")]
+    with tempfile.TemporaryDirectory() as folder:
+        from model_training import datasets
+        from model_training.export import export
+        from model_training.train import train
+
+        model = Path(folder) / "model.pkl"
+        export(train(datasets.load("iris")), Path(folder) / "models" / "iris", pickle_path=model)
+        try:
+            results, absent = compete(chosen, counts, options.rounds, options.seconds, model, tell)
+        except NoLoadGenerator as error:
+            print(f"benchmarks: {error}", file=sys.stderr)
+            return 1
+    print()
+    print(report.table(results, absent))
+    for name, log in absent.items():
+        print(f"\n{name} did not start. Its log ends with:\n{log}")
+    if options.output and results:
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "results.json").write_text(report.as_json(results, absent), encoding="utf-8")
+        (options.output / "table.md").write_text(report.table(results, absent) + "\n", encoding="utf-8")
+        report.plot(results, options.output / "plot.png")
+    return 1 if absent else 0
+
+
+def tell(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

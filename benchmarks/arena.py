@@ -1,0 +1,170 @@
+"""Runs contenders in interleaved rounds: whatever else the machine does hits them all alike.
+
+Every server is pinned to one core and the load generator to another, where the system can."""
+
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.contenders import Contender
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 30
+LUA = """wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{body}'
+"""
+
+
+class NoLoadGenerator(RuntimeError):
+    """There is no wrk here."""
+
+
+class DidNotStart(RuntimeError):
+    """A server that never answered; the message ends with its log."""
+
+
+@dataclass
+class Result:
+    """What one contender did at one number of connections, a figure for each round."""
+
+    contender: Contender
+    connections: int
+    rates: list[float] = field(default_factory=list)  # answers in a second
+    p50: list[float] = field(default_factory=list)  # milliseconds
+    p99: list[float] = field(default_factory=list)
+    errors: int = 0  # answers that were no 2xx, and connections that failed
+    memory: int = 0  # bytes, of the process and its children, after the last round
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates) if self.rates else 0.0
+
+
+def compete(
+    contenders: list[Contender],
+    connections: list[int],
+    rounds: int,
+    seconds: int,
+    model: Path,
+    progress: Callable[[str], None] = print,
+) -> tuple[list[Result], dict[str, str]]:
+    """The results, and for each contender that did not start, why. Raises NoLoadGenerator."""
+    if not shutil.which("wrk"):
+        raise NoLoadGenerator("expected the program wrk: apt install wrk, or brew install wrk")
+    results = {
+        (contender.name, count): Result(contender, count) for contender in contenders for count in connections
+    }
+    absent: dict[str, str] = {}
+    for number in range(1, rounds + 1):
+        for contender in contenders:
+            if contender.name in absent:
+                continue
+            try:
+                with running(contender, model) as (url, process):
+                    for count in connections:
+                        result = results[contender.name, count]
+                        measure(contender, url, count, seconds, result)
+                        progress(
+                            f"round {number}/{rounds}  {contender.name:28} {count:3} connections "
+                            f"{result.rates[-1]:8.0f}/s"
+                        )
+                        result.memory = memory_of(process)
+            except DidNotStart as error:
+                absent[contender.name] = str(error)
+                progress(f"round {number}/{rounds}  {contender.name:28} did not start")
+    return [result for result in results.values() if result.rates], absent
+
+
+@contextmanager
+def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The contender's server, which answers its own request with a 2xx. Raises DidNotStart."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    settings = {"MODEL_PATH": str(model), "NAIVE_MODEL": str(model), **contender.env}
+    env = os.environ | {name: value.replace("{port}", port) for name, value in settings.items()}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [part.replace("{port}", port) for part in contender.command]
+    url = f"http://127.0.0.1:{port}{contender.path}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        try:
+            pin(process.pid, 0)
+            if not answers(process, contender, url):
+                log.seek(0)
+                raise DidNotStart(log.read()[-2000:].decode(errors="replace"))
+            yield url, process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if contender.body is None:
+                answer = httpx.get(url, trust_env=False)
+            else:
+                json = {"Content-Type": "application/json"}
+                answer = httpx.post(url, content=contender.body, headers=json, trust_env=False)
+            if answer.is_success:
+                return True
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    return False
+
+
+def measure(contender: Contender, url: str, connections: int, seconds: int, result: Result) -> None:
+    """One go of wrk, added to the result."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
+        if contender.body is not None:
+            script = Path(folder) / "post.lua"
+            script.write_text(LUA.replace("{body}", contender.body), encoding="utf-8")
+            command += ["-s", str(script)]
+        process = subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True)
+        pin(process.pid, 1)
+        text = process.communicate()[0]
+    result.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]))
+    result.p50.append(milliseconds(re.search(r"50%\s+(\S+)", text)[1]))
+    result.p99.append(milliseconds(re.search(r"99%\s+(\S+)", text)[1]))
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    result.errors += int(refused[1]) if refused else 0
+    result.errors += sum(map(int, broken.groups())) if broken else 0
+
+
+def milliseconds(text: str) -> float:
+    """ "1.20ms", "350.00us" or "1.05s" as a number of milliseconds."""
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def pin(pid: int, core: int) -> None:
+    process = psutil.Process(pid)
+    if hasattr(process, "cpu_affinity") and len(process.cpu_affinity()) > core:
+        process.cpu_affinity([process.cpu_affinity()[core]])
+
+
+def memory_of(process: subprocess.Popen) -> int:
+    parent = psutil.Process(process.pid)
+    return sum(member.memory_info().rss for member in [parent, *parent.children(recursive=True)])

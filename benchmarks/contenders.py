@@ -1,0 +1,103 @@
+"""Who runs: each a process of its own, with the request that it is sent."""
+
+import sys
+from dataclasses import dataclass, field
+
+BODY = '{"features":[5.1,3.5,1.4,0.2]}'
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`{port}` in `command` and `env` stands for the port. `base` is the hello-world it is compared with."""
+
+    name: str
+    command: list[str]
+    path: str
+    base: str | None = None
+    body: str | None = None  # None: a GET
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def uvicorn(module: str, *options: str) -> list[str]:
+    return [
+        *(PYTHON, "-m", "uvicorn", f"benchmarks.servers.{module}:app", "--port", "{port}"),
+        *("--no-access-log", "--log-level", "warning", *options),
+    ]
+
+
+def waitress(module: str) -> list[str]:
+    code = "import sys, waitress, importlib; app = importlib.import_module(sys.argv[1]).app; "
+    code += "waitress.serve(app, host='127.0.0.1', port=int(sys.argv[2]), threads=8)"
+    return [PYTHON, "-c", code, f"benchmarks.servers.{module}", "{port}"]
+
+
+def granian(module: str) -> list[str]:
+    return [
+        *(PYTHON, "-m", "granian", "--interface", "wsgi", "--no-log", "--port", "{port}"),
+        f"benchmarks.servers.{module}:app",
+    ]
+
+
+SERVER = {"HOST": "127.0.0.1", "PORT": "{port}", "METRICS_PORT": "0", "LOG_FORMAT": "json"}
+
+CONTENDERS = [
+    Contender("bare ASGI, uvicorn", uvicorn("bare_asgi"), "/"),
+    Contender("bare WSGI, waitress", waitress("bare_wsgi"), "/"),
+    Contender("FastAPI hello", uvicorn("fastapi_hello"), "/hello", "FastAPI hello"),
+    Contender("FastAPI naive, def", uvicorn("naive_fastapi"), "/threads", "FastAPI hello", BODY),
+    Contender("FastAPI naive, async def", uvicorn("naive_fastapi"), "/loop", "FastAPI hello", BODY),
+    Contender(
+        "FastAPI minimal",
+        [PYTHON, "-m", "apps.minimal.fastapi_api_example"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER,
+    ),
+    Contender("FastAPI full", [PYTHON, "-m", "apps.fastapi_app"], "/predict", "FastAPI hello", BODY, SERVER),
+    Contender(
+        "FastAPI full, no log lines",
+        [PYTHON, "-m", "apps.fastapi_app"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER | {"LOG_LEVEL": "warning"},
+    ),
+    Contender(
+        "FastAPI full, scikit-learn",
+        [PYTHON, "-m", "apps.fastapi_app"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER | {"MODEL_FORMAT": "joblib"},
+    ),
+    Contender("Flask hello", waitress("flask_hello"), "/hello", "Flask hello"),
+    Contender("Flask hello, granian", granian("flask_hello"), "/hello"),
+    Contender("Flask naive", waitress("naive_flask"), "/predict", "Flask hello", BODY),
+    Contender(
+        "Flask minimal",
+        [PYTHON, "-m", "apps.minimal.flask_api_example"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER,
+    ),
+    Contender("Flask full", [PYTHON, "-m", "apps.flask_app"], "/predict", "Flask hello", BODY, SERVER),
+    Contender(
+        "Flask full, no log lines",
+        [PYTHON, "-m", "apps.flask_app"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER | {"LOG_LEVEL": "warning"},
+    ),
+    Contender(
+        "Flask full, scikit-learn",
+        [PYTHON, "-m", "apps.flask_app"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER | {"MODEL_FORMAT": "joblib"},
+    ),
+]

@@ -1,0 +1,44 @@
+"""The benchmark runs and reports; what it measures is nobody's to assert."""
+
+import json
+import shutil
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import arena
+from benchmarks.contenders import PYTHON, Contender
+
+needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="needs wrk (Debian: apt install wrk)")
+
+
+@needs_wrk
+def test_two_contenders_make_a_table_json_and_a_picture(tmp_path, capsys):
+    arguments = ["--rounds", "1", "--seconds", "1", "--connections", "2", "--output", str(tmp_path)]
+    assert command.main([*arguments, "--only", "FastAPI hello,FastAPI minimal"]) == 0
+    told = capsys.readouterr().out
+    assert "round 1/1" in told and "| FastAPI hello | 2 |" in told and "100%" in told
+    found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert [row["errors"] for row in found["results"]] == [0, 0]
+    assert found["versions"]["fastapi"] and found["cores"]
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+@needs_wrk
+def test_a_server_that_does_not_start_is_named_and_the_others_go_on(monkeypatch, capsys):
+    broken = Contender("broken", [PYTHON, "-c", "raise SystemExit('out of order')"], "/")
+    monkeypatch.setattr(command, "CONTENDERS", [broken, *command.CONTENDERS[:1]])
+    assert command.main(["--rounds", "1", "--seconds", "1", "--connections", "2"]) == 1
+    told = capsys.readouterr().out
+    assert "| broken | did not start" in told and "out of order" in told and "bare ASGI" in told
+
+
+def test_no_contender_of_that_name(capsys):
+    assert command.main(["--only", "django"]) == 2
+    assert "FastAPI hello" in capsys.readouterr().out
+
+
+def test_without_wrk_it_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(arena.shutil, "which", lambda name: None)
+    assert command.main(["--only", "bare ASGI"]) == 1
+    assert "apt install wrk" in capsys.readouterr().err
