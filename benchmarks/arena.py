@@ -155,8 +155,8 @@ def measure(contender: Contender, url: str, connections: int, seconds: int, resu
 
 def milliseconds(text: str) -> float:
     """ "1.20ms", "350.00us" or "1.05s" as a number of milliseconds."""
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
 
 
 def pin(pid: int, core: int) -> None:
