@@ -1,6 +1,7 @@
 """Imports run downwards only: each room may import those named here, and nothing else of ours."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "model_training": {"model_training"},
     "apps/minimal": set(),
+    "apps/service": {"apps", "model_training"},
+    "apps/servers": {"apps"},
     "ui": {"ui"},
     "notebooks/classroom": {"classroom", "model_training", "apps"},
 }
-ROOMS = {"kit", "notebooks", "classroom", "solutions", "apps", "ui", "model_training", "tests"}
+ROOMS = {
+    *("kit", "notebooks", "classroom", "solutions", "apps", "ui", "model_training", "tests"),
+    *("deploy", "benchmarks"),
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -33,6 +39,15 @@ def test_a_room_imports_only_what_lies_below_it(room):
     for path in files:
         wrong = imported(path) & ROOMS - MAY_IMPORT[room]
         assert not wrong, f"{path.relative_to(ROOT)} imports {', '.join(wrong)}"
+
+
+def test_the_service_knows_no_web_framework_and_of_training_only_the_card_and_loading():
+    frameworks = {"fastapi", "starlette", "flask", "werkzeug", "uvicorn", "waitress"}
+    for path in (ROOT / "apps" / "service").rglob("*.py"):
+        assert not imported(path) & frameworks, path.name
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"from model_training\.(\w+)", text)) <= {"artifact", "card"}, path.name
+        assert "apps.servers" not in text and "apps.minimal" not in text, path.name
 
 
 def test_there_is_no_room_for_odds_and_ends():
