@@ -16,6 +16,7 @@ st.set_page_config(page_title="Servelab", page_icon=str(HERE / "mark.svg"), layo
 st.html(HERE / "style.css")
 pages = [
     st.Page(HERE / "pages" / "predict.py", title="Predict", default=True),
+    st.Page(HERE / "pages" / "batch.py", title="Batch"),
     st.Page(HERE / "pages" / "compare.py", title="Compare"),
     st.Page(HERE / "pages" / "health.py", title="Health"),
 ]

@@ -21,6 +21,15 @@ class Feature:
     decimals: int = 2
 
     @property
+    def spread(self) -> tuple[float, float] | None:
+        """Where its values lie: those seen in training, or else those that the servers accept."""
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        if self.minimum is not None and self.maximum is not None:
+            return self.minimum, self.maximum
+        return None
+
+    @property
     def step(self) -> float:
         return 10.0**-self.decimals
 
@@ -31,9 +40,8 @@ class Feature:
         return value if self.maximum is None else min(value, self.maximum)
 
     def any_value(self) -> float:
-        """A random value, as fine as those measured, from where the training data lies."""
-        low = self.low if self.low is not None else self.minimum if self.minimum is not None else 0.0
-        high = self.high if self.high is not None else self.maximum if self.maximum is not None else low + 1
+        """A random value, as fine as those measured, from where they lie; from 0 to 1 if nobody knows."""
+        low, high = self.spread or (0.0, 1.0)
         return self.clamp(round(random.uniform(low, high), self.decimals))
 
 
@@ -45,7 +53,8 @@ class Preset:
 
 @dataclass(frozen=True)
 class Card:
-    """A model, as its server describes it. `indexed`: a prediction is the index of its class."""
+    """A model, as its server describes it. `labels` are what the model itself answers for each of its
+    `classes`; without them and if `indexed`, it answers the index of the class."""
 
     features: tuple[Feature, ...]
     name: str = "model"
@@ -56,6 +65,7 @@ class Card:
     target: str = ""
     target_unit: str = ""
     classes: tuple[str, ...] = ()
+    labels: tuple[Any, ...] = ()
     indexed: bool = False
     presets: tuple[Preset, ...] = ()
 
@@ -67,6 +77,11 @@ class Card:
     @property
     def medians(self) -> list[float]:
         return [feature.start for feature in self.features]
+
+    @property
+    def ranged(self) -> bool:
+        """Whether it says of every feature where its values lie: only then is a random row an example."""
+        return all(feature.spread is not None for feature in self.features)
 
     def random_row(self) -> list[float]:
         return [feature.any_value() for feature in self.features]
@@ -84,6 +99,7 @@ def read_card(body: Any) -> Card:
     columns = list(zip(*(preset.features for preset in presets), strict=True)) or [()] * len(entries)
     target = body.get("target") if isinstance(body.get("target"), dict) else {}
     classes = body.get("classes") if isinstance(body.get("classes"), list) else []
+    labels = body.get("labels") if isinstance(body.get("labels"), list) else []
     return Card(
         features=tuple(
             _feature(entry, number, column)
@@ -96,7 +112,8 @@ def read_card(body: Any) -> Card:
         algorithm=_text(body.get("algorithm")),
         target=_text(target.get("name")),
         target_unit=_text(target.get("unit")),
-        classes=tuple(str(label)[:80] for label in classes),
+        classes=tuple(map(str, classes)),
+        labels=tuple(labels) if len(labels) == len(classes) else (),
         indexed="card_format" in body,
         presets=presets,
     )

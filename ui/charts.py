@@ -1,4 +1,4 @@
-"""The page's two charts. Each has a table with the same figures beside it, for those who cannot see it."""
+"""The page's charts. Beside each are its figures in words or in a table, for those who cannot see it."""
 
 import math
 
@@ -7,9 +7,13 @@ import pandas
 import streamlit
 
 from ui.latency import Timing
-from ui.prediction import Prediction, percent
+from ui.metrics import Span
+from ui.prediction import Prediction, percent, shown
+from ui.servers import Server
 
 BINS = 40
+DASHES = [[1, 0], [5, 3]]  # FastAPI's line and Flask's, so that they are told apart without their colours
+SHAPES = ["circle", "square"]
 
 
 def _ink() -> str:
@@ -20,7 +24,7 @@ def probabilities(prediction: Prediction, colour: str) -> altair.LayerChart:
     """A bar for each class, in the model's order, with its probability written at its end."""
     frame = pandas.DataFrame(
         {
-            "class": [name for name, _ in prediction.probabilities],
+            "class": [shown(name) for name, _ in prediction.probabilities],
             "probability": [chance for _, chance in prediction.probabilities],
             "text": [percent(chance) for _, chance in prediction.probabilities],
             "predicted": [name == prediction.label for name, _ in prediction.probabilities],
@@ -68,9 +72,7 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
         scale=altair.Scale(domain=names, range=[timing.server.colour for timing in timings]),
         legend=None,
     )
-    dash = altair.StrokeDash(
-        "server:N", scale=altair.Scale(domain=names, range=[[1, 0], [5, 3]]), legend=None
-    )
+    dash = altair.StrokeDash("server:N", scale=altair.Scale(domain=names, range=DASHES), legend=None)
     x = altair.X("milliseconds:Q", title="milliseconds", scale=altair.Scale(domain=[0, end], nice=False))
     areas = (
         altair.Chart(pandas.DataFrame(rows))
@@ -94,3 +96,50 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
         .encode(x=x, color=colour, strokeDash=dash)
     )
     return (areas + outlines + rules).properties(height=260).configure(background="transparent")
+
+
+def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: int) -> altair.LayerChart:
+    """One figure of both servers over the last minutes. Where it is not known there is a gap; a value
+    between two gaps, and the last one, is a point."""
+    rows = []
+    for server, line in found.items():
+        values = [getattr(span, name) for span in line]
+        around = zip([None, *values], values, [*values[1:], None], strict=False)
+        for span, (before, value, after) in zip(line, around, strict=True):
+            alone = before is None and after is None
+            rows.append({"server": server.name, "ago": (span.at - now) / 60, "value": value, "point": alone})
+        if line:
+            rows[-1]["point"] = True
+    frame = pandas.DataFrame(rows).astype({"value": float})
+    names = [server.name for server in found]
+    axis = altair.Axis(
+        values=list(range(-minutes, 1)),
+        labelExpr="datum.value == 0 ? 'now' : -datum.value + ' min ago'",
+        labelFlush=True,
+        grid=False,
+    )
+    least = 0.1 if name == "failed" else 1.0  # a line at 0 lies on the floor, and noise stays small
+    top = max(least, frame["value"].max() * 1.1) if frame["value"].notna().any() else least
+    base = altair.Chart(frame).encode(
+        x=altair.X("ago:Q", title=None, axis=axis, scale=altair.Scale(domain=[-minutes, 0], clamp=True)),
+        y=altair.Y(
+            "value:Q",
+            title=None,
+            scale=altair.Scale(domain=[0, top]),
+            axis=altair.Axis(tickCount=3, format="%" if name == "failed" else ""),
+        ),
+        color=altair.Color(
+            "server:N",
+            scale=altair.Scale(domain=names, range=[server.colour for server in found]),
+            legend=None,
+        ),
+    )
+    lines = base.mark_line(strokeWidth=2).encode(
+        strokeDash=altair.StrokeDash("server:N", scale=altair.Scale(domain=names, range=DASHES), legend=None)
+    )
+    points = (
+        base.transform_filter("datum.point && isValid(datum.value)")
+        .mark_point(filled=True, size=50, opacity=1)
+        .encode(shape=altair.Shape("server:N", scale=altair.Scale(domain=names, range=SHAPES), legend=None))
+    )
+    return (lines + points).properties(height=200).configure(background="transparent")

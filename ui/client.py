@@ -1,65 +1,41 @@
-"""Everything that this page says to a server over HTTP, and what may come back.
+"""Everything that this page says to a server over HTTP.
 
 Nothing here raises for what a server or the network does. Every call returns either what was asked for or a
 `Failure`: one sentence on what happened, one on what to do next.
+
+The page works with the full servers and with the minimal ones of the lessons. Where those say less, this is
+the only file that knows it.
 """
 
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from ui import answers
+from ui.answers import Exchange, Failure
 from ui.card import Card, read_card
-from ui.prediction import Prediction, read_prediction
+from ui.metrics import Sample, read_sample
+from ui.prediction import Prediction, read_predictions
 from ui.servers import Server
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0  # to the last byte; long enough for a Flask that loads its model at this request
+BATCH_SECONDS = 10.0  # a server gives a prediction up after 5
 LARGEST_ANSWER = 1_000_000  # bytes
-TRAIN = ("python -m model_training.train iris",)
+LARGEST_BATCH = 16_000_000  # bytes; 1,000 rows of 100 classes and more
 JSON = {"Content-Type": "application/json"}
+PREDICT = "/predict"
+ASKING = "/predict?probabilities=true"  # a minimal server gives them to those who ask
+BATCH = "/predict/batch"
 
 # One client, so that connections are kept alive; no proxy between this page and 127.0.0.1. A server closes
 # an idle connection after 5 s (uvicorn), so it is given up before.
 _http = httpx.Client(trust_env=False, limits=httpx.Limits(keepalive_expiry=4))
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One request and its answer. `body` is the parsed JSON, None where the answer is not JSON."""
-
-    server: Server
-    method: str
-    url: str
-    sent: str
-    sent_headers: Mapping[str, str]
-    status: int
-    headers: Mapping[str, str]
-    text: str
-    body: Any
-    milliseconds: float
-
-    @property
-    def detail(self) -> str:
-        """What the server says went wrong; empty where it says nothing readable."""
-        detail = self.body.get("detail") if isinstance(self.body, dict) else None
-        return detail.strip()[:300] if isinstance(detail, str) else ""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What went wrong in one sentence, and what to do in another. `commands` is what to type, if anything:
-    one for any shell, or one for bash and one for PowerShell."""
-
-    server: Server
-    sentence: str
-    remedy: str
-    commands: tuple[str, ...] = ()
-    exchange: Exchange | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +50,11 @@ class Health:
     version: str | None = None
     reason: str = ""
 
+    @property
+    def minimal(self) -> bool:
+        """Whether it is a one-page server, which has no metrics."""
+        return self.app in ("fastapi_api_example", "flask_api_example")
+
 
 def send(
     server: Server,
@@ -83,8 +64,10 @@ def send(
     headers: Mapping[str, str] | None = None,
     *,
     seconds: float = ANSWER_SECONDS,
+    largest: int = LARGEST_ANSWER,
 ) -> Exchange | Failure:
-    """Send one request as it is and read the whole answer within `seconds`, whatever its status."""
+    """Send one request as it is and read the whole answer, of at most `largest` bytes, within `seconds`,
+    whatever its status."""
     url = server.url + path
     timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
     try:
@@ -96,27 +79,24 @@ def send(
             received = bytearray()
             for part in response.iter_bytes():
                 received += part
-                if len(received) > LARGEST_ANSWER:
-                    return _strange(server, "sent more than 1 MB, which no answer of this API needs")
+                if len(received) > largest:
+                    what = f"sent more than {largest // 1_000_000} MB, which no answer of this API needs"
+                    return answers.strange(server, what)
                 if time.perf_counter() - started > seconds:
-                    return _late(server, seconds)
+                    return answers.late(server, seconds)
         milliseconds = (time.perf_counter() - started) * 1000
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, OverflowError, ValueError):
-        return Failure(
-            server,
-            f"{server.setting} is not an address that can be called: {server.url[:80]}",
-            f"Set it to one like http://127.0.0.1:{server.default_port} and start this page again.",
-        )
-    except httpx.ConnectError:
-        return _down(server)
-    except httpx.TimeoutException as error:
-        return _down(server) if isinstance(error, httpx.ConnectTimeout) else _late(server, seconds)
+        return answers.no_address(server)
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return answers.down(server)
+    except httpx.TimeoutException:
+        return answers.late(server, seconds)
     except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
         if "peer closed" in str(error) or "disconnected" in str(error):
-            return _broken(server)
-        return _strange(server, "answered, but not in HTTP that can be read")
+            return answers.broken(server)
+        return answers.strange(server, "answered, but not in HTTP that can be read")
     except httpx.TransportError:
-        return _broken(server)
+        return answers.broken(server)
     text = received.decode("utf-8", errors="replace")
     return Exchange(
         server=server,
@@ -143,7 +123,7 @@ def health(server: Server) -> Health | Failure:
         or exchange.status not in (200, 503)
         or not isinstance(body.get("app"), str)
     ):
-        return _unexpected(exchange, "its health")
+        return answers.unexpected(exchange, "its health")
     model = body.get("model") if isinstance(body.get("model"), dict) else {}
     uptime = body.get("uptime_seconds")
     return Health(
@@ -153,7 +133,23 @@ def health(server: Server) -> Health | Failure:
         uptime_seconds=uptime if isinstance(uptime, int | float) and 0 <= uptime < 1e10 else None,
         model=_text(model.get("name")),
         version=_text(model.get("version")),
-        reason=_text(body.get("reason")) or "",
+        reason=exchange.detail,
+    )
+
+
+def metrics(server: Server) -> Sample | Failure:
+    """What the server has counted so far, from its own port for metrics."""
+    exchange = send(replace(server, url=server.metrics_url), "GET", "")
+    try:
+        if isinstance(exchange, Exchange) and exchange.status == 200:
+            return read_sample(exchange.text, time.monotonic())
+    except ValueError:
+        pass
+    return Failure(
+        server,
+        f"The metrics of {server.name} cannot be read at {server.metrics_url}.",
+        f"METRICS_PORT of {server.name} says where they are; if that is elsewhere, set "
+        f"{server.metrics_setting} to their address and start this page again.",
     )
 
 
@@ -163,11 +159,11 @@ def model_card(server: Server) -> Card | Failure:
     if isinstance(exchange, Failure):
         return exchange
     if exchange.status != 200:
-        return _refused(exchange, "its model card")
+        return answers.refused(exchange, "its model card")
     try:
         return read_card(exchange.body)
     except ValueError as error:
-        return _unexpected(exchange, f"its model card ({error})")
+        return answers.unexpected(exchange, f"its model card ({error})")
 
 
 def first_card(candidates: Iterable[Server]) -> tuple[Card | None, list[Failure]]:
@@ -181,25 +177,55 @@ def first_card(candidates: Iterable[Server]) -> tuple[Card | None, list[Failure]
     return None, failures
 
 
-def predict_path() -> str:
-    return "/predict?probabilities=true"
-
-
 def predict_body(features: list[float]) -> bytes:
     return json.dumps({"features": features}).encode()
 
 
-def predict(server: Server, features: list[float], card: Card) -> tuple[Prediction, Exchange] | Failure:
-    """POST /predict with one row of features."""
-    exchange = send(server, "POST", predict_path(), predict_body(features), JSON)
+def batch_body(rows: list[list[float]]) -> bytes:
+    return json.dumps({"instances": rows}).encode()
+
+
+def predict(
+    server: Server, features: list[float], card: Card, *, path: str = PREDICT, request_id: str = ""
+) -> tuple[Prediction, Exchange] | Failure:
+    """POST /predict with one row of features. A server that then keeps the probabilities of its classes to
+    itself is asked for them."""
+    headers = {**JSON, **({"X-Request-ID": request_id} if request_id else {})}
+    exchange = send(server, "POST", path, predict_body(features), headers)
+    if path == PREDICT and card.classes and isinstance(exchange, Exchange) and _is_minimal(exchange):
+        return predict(server, features, card, path=ASKING, request_id=request_id)
+    found = _predictions(exchange, card, 1)
+    return found if isinstance(found, Failure) else (found[0], exchange)
+
+
+def predict_batch(
+    server: Server, rows: list[list[float]], card: Card
+) -> tuple[list[Prediction], Exchange] | Failure | None:
+    """POST /predict/batch: a prediction for each row, in their order, or none at all. None where the server
+    has no such route."""
+    exchange = send(
+        server, "POST", BATCH, batch_body(rows), JSON, seconds=BATCH_SECONDS, largest=LARGEST_BATCH
+    )
+    if isinstance(exchange, Exchange) and exchange.status == 404 and exchange.body is not None:
+        return None
+    found = _predictions(exchange, card, len(rows))
+    return found if isinstance(found, Failure) else (found, exchange)
+
+
+def _predictions(exchange: Exchange | Failure, card: Card, n: int) -> list[Prediction] | Failure:
     if isinstance(exchange, Failure):
         return exchange
     if exchange.status != 200:
-        return _refused(exchange, "a prediction")
+        return answers.refused(exchange, "a prediction")
     try:
-        return read_prediction(exchange.body, card), exchange
+        return read_predictions(exchange.body, card, n)
     except ValueError as error:
-        return _unexpected(exchange, f"a prediction ({error})")
+        return answers.unexpected(exchange, f"a prediction ({error})")
+
+
+def _is_minimal(exchange: Exchange) -> bool:
+    """A minimal server answers with the prediction and nothing else."""
+    return exchange.status == 200 and isinstance(exchange.body, dict) and set(exchange.body) == {"prediction"}
 
 
 def _parsed(text: str) -> Any:
@@ -211,71 +237,3 @@ def _parsed(text: str) -> Any:
 
 def _text(value: Any) -> str | None:
     return value[:200] if isinstance(value, str) else None
-
-
-def _down(server: Server) -> Failure:
-    return Failure(
-        server,
-        f"{server.name} is not running: nothing answers at {server.url}.",
-        "Start it in a terminal, in the project's folder.",
-        server.start,
-    )
-
-
-def _late(server: Server, seconds: float) -> Failure:
-    return Failure(
-        server,
-        f"{server.name} did not answer within {seconds:g} seconds.",
-        "It may be starting or busy: try again in a moment. If it stays so, look at its log and restart it.",
-        server.start,
-    )
-
-
-def _broken(server: Server) -> Failure:
-    return Failure(
-        server,
-        f"The connection to {server.name} broke before its answer was complete.",
-        "Send it again; if it breaks again, look at the server's log and restart it.",
-        server.start,
-    )
-
-
-def _strange(server: Server, what: str, exchange: Exchange | None = None) -> Failure:
-    airplay = " (on a Mac, AirPlay holds 5000)" if server.port == 5000 else ""
-    return Failure(
-        server,
-        f"Something at {server.url} {what}.",
-        f"Another program may hold that port{airplay}: stop it, or start {server.name} on another port "
-        f"and set {server.setting} to it.",
-        exchange=exchange,
-    )
-
-
-def _unexpected(exchange: Exchange, wanted: str) -> Failure:
-    """The answer is there, and it is not one of this API's."""
-    if exchange.body is None:
-        kind = exchange.headers.get("content-type", "no content type")[:60]
-        what = f"answered with status {exchange.status} and something that is not JSON ({kind})"
-    else:
-        what = f"answered with status {exchange.status} and JSON that is not {wanted}"
-    return _strange(exchange.server, what, exchange)
-
-
-def _refused(exchange: Exchange, wanted: str) -> Failure:
-    server, because = exchange.server, f": {exchange.detail}" if exchange.detail else "."
-    if exchange.body is None or exchange.status not in (400, 503):
-        return _unexpected(exchange, wanted)
-    if exchange.status == 400:
-        return Failure(
-            server,
-            f"{server.name} refused the input{because}",
-            "Change the value that it names and send it again.",
-            exchange=exchange,
-        )
-    return Failure(
-        server,
-        f"{server.name} is running, but has no model{because}",
-        "Train one; the server takes it up at the next request, without a restart.",
-        TRAIN,
-        exchange,
-    )

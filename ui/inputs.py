@@ -10,6 +10,10 @@ from ui.notices import plain
 from ui.prediction import number
 
 RANGES = " Below each field: its range in training."
+NO_RANGES = (
+    "This model's card does not say in which range its features lie, so any number is taken. "
+    "The model answers all of them; only values like those that it was trained on give a useful answer."
+)
 
 
 @dataclass
@@ -30,7 +34,10 @@ def values(card: Card) -> list[float]:
 def examples(card: Card) -> bool:
     """A button for each preset and one for a random row; True when one was pressed in this run."""
     ranges = any(feature.low is not None for feature in card.features)
-    st.caption("Fill in an example." + (RANGES if ranges else ""))
+    if card.presets or card.ranged:
+        st.caption("Fill in an example." + (RANGES if ranges else ""))
+    if not any(feature.spread for feature in card.features):
+        st.caption(NO_RANGES)
     with st.container(horizontal=True, gap="small", key="examples"):
         pressed = [
             st.button(
@@ -38,16 +45,18 @@ def examples(card: Card) -> bool:
             )
             for index, preset in enumerate(card.presets)
         ]
-        pressed.append(
-            st.button("Random row", key="random", icon=":material/shuffle:", on_click=_fill, args=(card,))
-        )
+        if card.ranged:
+            pressed.append(
+                st.button("Random row", key="random", icon=":material/shuffle:", on_click=_fill, args=(card,))
+            )
     return any(pressed)
 
 
 def fields(card: Card, page: str) -> list[float]:
     """A labelled number field for each feature, in a grid; returns the row.
 
-    Below it the range of the training data; the field refuses what the servers would refuse.
+    Below it the range of the training data, or what the servers accept, as far as the card tells; the field
+    refuses what the servers would refuse.
     """
     row = _row(card)
     keys = [f"feature:{page}:{card.key}:{row.filled}:{index}" for index in range(len(row.values))]
@@ -71,12 +80,17 @@ def _field(key: str, feature: Feature, began: float) -> float:
             format="%.10g",
             key=key,
         )
-        low, high = (
-            (feature.low, feature.high) if feature.low is not None else (feature.minimum, feature.maximum)
-        )
-        if low is not None and high is not None:
-            st.caption(plain(f"{number(low)} to {number(high)}"))
+        st.caption(plain(_range(feature)))
     return value
+
+
+def _range(feature: Feature) -> str:
+    """Where its values lie, in words."""
+    if feature.spread:
+        return "{} to {}".format(*map(number, feature.spread))
+    if feature.minimum is not None:
+        return f"from {number(feature.minimum)}"
+    return "any number" if feature.maximum is None else f"up to {number(feature.maximum)}"
 
 
 def _row(card: Card) -> Row:

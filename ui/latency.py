@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ui.client import JSON, Failure, predict_body, predict_path, send
+from ui.client import JSON, PREDICT, Failure, predict_body, send
 from ui.servers import Server
 
 WARM_UP = 5  # requests to each server that are not counted
@@ -50,7 +50,7 @@ def measure(
     ends = time.monotonic() + SECONDS
     for turn in range(-WARM_UP, n):
         for timing in timings if turn % 2 else timings[::-1]:
-            answer = send(timing.server, "POST", predict_path(), content, JSON)
+            answer = send(timing.server, "POST", PREDICT, content, JSON)
             if isinstance(answer, Failure):
                 yield answer
                 return

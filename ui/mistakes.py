@@ -19,8 +19,9 @@ class Mistake:
     method: str = "POST"
     path: str = "/predict"
 
-    def send(self, server: Server) -> Exchange | Failure:
-        return send(server, self.method, self.path, self.content, dict(self.headers))
+    def send(self, server: Server, request_id: str) -> Exchange | Failure:
+        headers = {**dict(self.headers), "X-Request-ID": request_id}
+        return send(server, self.method, self.path, self.content, headers)
 
 
 def mistakes(card: Card, features: list[float]) -> list[Mistake]:

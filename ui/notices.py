@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from ui.client import Exchange, Failure
+from ui.answers import Exchange, Failure, Problem
 
 
 def plain(text: str) -> str:
@@ -21,8 +21,11 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def show(failure: Failure) -> None:
-    """One sentence, one remedy, and what to type where there is something."""
-    st.warning(f"**{plain(failure.sentence)}**  \n{plain(failure.remedy)}", icon=":material/error:")
+    """One sentence, one remedy, where to read more, and what to type where there is something."""
+    lines = [f"**{plain(failure.sentence)}**", plain(failure.remedy)]
+    if failure.problem:
+        lines += more(failure.problem, said=failure.sentence)
+    st.warning("  \n".join(lines), icon=":material/error:")
     shells = ("macOS, Linux:", "PowerShell:") if len(failure.commands) > 1 else ("",)
     for shell, command in zip(shells, failure.commands, strict=False):
         if shell:
@@ -30,9 +33,21 @@ def show(failure: Failure) -> None:
         st.code(command, language=None, wrap_lines=True)
 
 
+def more(problem: Problem, said: str) -> list[str]:
+    """What the server calls the problem, linked to its page on it, its detail if that was not `said` yet,
+    and the id to give to its operator."""
+    title = f"{problem.status} {plain(problem.title)}"
+    title = f"[{title}]({problem.page})" if problem.page else title
+    detail = plain(problem.detail)
+    lines = [title if not detail or problem.detail in said else f"{title}: {detail}"]
+    if problem.request_id:
+        lines.append(f"Request id, for the server's operator: {plain(problem.request_id)}")
+    return lines
+
+
 def request_text(exchange: Exchange) -> str:
     """The request as it went over the wire, headers that matter only."""
-    shown = ("host", "content-type", "content-length")
+    shown = ("host", "content-type", "content-length", "x-request-id")
     sent = {name.lower(): value for name, value in exchange.sent_headers.items()}
     path = "/" + exchange.url.split("://", 1)[-1].partition("/")[2]
     lines = [

@@ -16,34 +16,59 @@ class Prediction:
     probabilities: tuple[tuple[str, float], ...] = ()
 
     @property
+    def chance(self) -> float | None:
+        """The probability of the predicted class, where there is one."""
+        return dict(self.probabilities).get(self.label)
+
+    @property
     def words(self) -> str:
         """For example "setosa, 98 %" or "71.6 points"."""
-        chance = dict(self.probabilities).get(self.label)
-        return self.label if chance is None else f"{self.label}, {percent(chance)}"
+        label = shown(self.label)
+        return label if self.chance is None else f"{label}, {percent(self.chance)}"
 
 
-def read_prediction(body: Any, card: Card) -> Prediction:
-    """The one prediction in {"prediction": [...], "probabilities": [[...]]}; ValueError, saying what is
-    missing, where there is none."""
+def read_predictions(body: Any, card: Card, n: int = 1) -> list[Prediction]:
+    """The n predictions in a server's answer; ValueError, saying what is missing, where they are not there.
+
+    A full server names the class in `label` and its probabilities in `probabilities`: a value each for one
+    row, a list each for several. A minimal server gives neither the label nor names: lists of n rows.
+    """
     answers = body.get("prediction") if isinstance(body, dict) else None
-    if not isinstance(answers, list) or len(answers) != 1:
-        raise ValueError('expected {"prediction": [one value]}')
-    answer = answers[0]
-    if not isinstance(answer, str) and not _is_number(answer):
-        raise ValueError("expected the prediction to be a number or a word")
-    rows = body.get("probabilities")
-    if rows is None:
-        return Prediction(_label(answer, card))
-    chances = rows[0] if isinstance(rows, list) and len(rows) == 1 else None
+    if not isinstance(answers, list) or len(answers) != n:
+        raise ValueError(f'expected {{"prediction": [...]}} with {n}')
+    labels, rows = body.get("label"), body.get("probabilities")
+    labels = [labels] if isinstance(labels, str) else [None] * n if labels is None else labels
+    rows = [rows] if isinstance(rows, dict) else [None] * n if rows is None else rows
+    for column in (labels, rows):
+        if not isinstance(column, list) or len(column) != n:
+            raise ValueError(f"expected {n} of each, in lists")
+    return [_prediction(*row, card) for row in zip(answers, labels, rows, strict=True)]
+
+
+def _prediction(answer: Any, label: Any, row: Any, card: Card) -> Prediction:
+    if label is not None and not isinstance(label, str):
+        raise ValueError("expected the label to be a text")
+    if label is None:
+        label = _label(answer, card)
+    if row is None:
+        return Prediction(label)
+    chances = list(row.values()) if isinstance(row, dict) else row
     if not isinstance(chances, list) or not chances or not all(map(_is_probability, chances)):
-        raise ValueError("expected one row of probabilities")
+        raise ValueError("expected a probability for each class")
+    chances = [min(1.0, max(0.0, float(chance))) for chance in chances]
+    if isinstance(row, dict):
+        return Prediction(label, tuple(zip(row, chances, strict=True)))
     names = card.classes or tuple(f"class {index}" for index in range(len(chances)))
     if len(names) != len(chances):
         raise ValueError(f"expected {len(names)} probabilities, got {len(chances)}")
-    label = _label(answer, card)
     if not card.classes and isinstance(answer, int) and 0 <= answer < len(names):
         label = names[answer]
-    return Prediction(label, tuple(zip(names, map(float, chances), strict=True)))
+    return Prediction(label, tuple(zip(names, chances, strict=True)))
+
+
+def shown(name: str) -> str:
+    """The name of a class, so that a person sees one: those of any model may be long, or empty."""
+    return f"{name[:79]}…" if len(name) > 80 else name if name.strip() else f"“{name}”"
 
 
 def percent(probability: float, decimals: int = 0) -> str:
@@ -66,12 +91,16 @@ def number(value: float) -> str:
 
 
 def _label(answer: Any, card: Card) -> str:
-    """A card that says so numbers its classes; a bare one lists them as the model itself answers."""
+    """The class that a bare answer means. A card lists the model's own labels beside its classes, or else
+    numbers its classes; a bare one lists them as the model itself answers."""
+    for label, name in zip(card.labels, card.classes, strict=False):
+        if answer == label and isinstance(answer, bool) == isinstance(label, bool):
+            return name
+    if not isinstance(answer, str | bool) and not _is_number(answer):
+        raise ValueError("expected the prediction to be a number or a word")
     if not card.classes:
-        if isinstance(answer, str):
-            if not answer.strip():
-                raise ValueError("the prediction is an empty text")
-            return answer[:80]
+        if isinstance(answer, str | bool):
+            return str(answer)
         return f"{number(answer)} {card.target_unit}".strip()
     if not card.indexed and str(answer) in card.classes:
         return str(answer)
@@ -87,4 +116,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_probability(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
+    """From 0 to 1, or beyond by no more than 32 bits of arithmetic can err."""
+    return _is_number(value) and -1e-6 <= value <= 1 + 1e-6

@@ -12,6 +12,8 @@ class Server:
     name: str
     url: str
     setting: str  # the environment variable that holds its URL
+    metrics_url: str
+    metrics_setting: str
     module: str
     default_port: int
     colour: str
@@ -35,26 +37,47 @@ class Server:
 
 
 def servers() -> tuple[Server, Server]:
-    """FastAPI and Flask, where FASTAPI_URL and FLASK_URL say they are."""
-    fastapi = os.environ.get("FASTAPI_URL") or "http://127.0.0.1:8000"
-    flask = os.environ.get("FLASK_URL") or "http://127.0.0.1:5000"
+    """FastAPI and Flask, where FASTAPI_URL and FLASK_URL say that they are; FASTAPI_METRICS_URL and
+    FLASK_METRICS_URL say where their metrics are."""
+    fastapi = _address(os.environ.get("FASTAPI_URL")) or "http://127.0.0.1:8000"
+    flask = _address(os.environ.get("FLASK_URL")) or "http://127.0.0.1:5000"
     return (
         Server(
             "FastAPI",
-            fastapi.strip().rstrip("/"),
+            fastapi,
             "FASTAPI_URL",
-            "apps.minimal.fastapi_api_example",
+            _address(os.environ.get("FASTAPI_METRICS_URL")) or metrics_beside(fastapi),
+            "FASTAPI_METRICS_URL",
+            "apps.fastapi_app",
             8000,
             "#0072B2",
             ":blue[●]",
         ),
         Server(
             "Flask",
-            flask.strip().rstrip("/"),
+            flask,
             "FLASK_URL",
-            "apps.minimal.flask_api_example",
+            _address(os.environ.get("FLASK_METRICS_URL")) or metrics_beside(flask),
+            "FLASK_METRICS_URL",
+            "apps.flask_app",
             5000,
             "#D55E00",
             ":orange[■]",
         ),
     )
+
+
+def metrics_beside(url: str) -> str:
+    """Where a server at `url` has its metrics unless it was told otherwise: 100 ports above. Empty where
+    there is no such port."""
+    try:
+        parts = urlsplit(url)
+        port = (parts.port or 80) + 100
+    except ValueError:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}/metrics" if host and port < 65536 else ""
+
+
+def _address(setting: str | None) -> str:
+    return (setting or "").strip().rstrip("/")

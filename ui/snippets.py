@@ -2,39 +2,40 @@
 
 import json
 
-from ui.client import predict_path
-from ui.servers import Server
+import streamlit as st
+
+PYTHON = """import {library}
+
+answer = {library}.post(
+    "{url}",
+    json={body},
+    timeout=5,
+)
+print(answer.status_code, answer.json())"""
 
 
-def snippets(server: Server, features: list[float]) -> dict[str, tuple[str, str]]:
-    """What to copy, by the name of the tool: (code, its language for highlighting)."""
-    url = server.url + predict_path()
-    values = json.dumps(features)
+def snippets(url: str, body: dict) -> dict[str, tuple[str, str]]:
+    """What to copy to POST `body` to `url`, by the tool's name: (code, its language for highlighting)."""
+    text = json.dumps(body)
     return {
         "curl": (
-            f'curl -X POST "{url}" \\\n'
-            '  -H "Content-Type: application/json" \\\n'
-            f"  -d '{{\"features\": {values}}}'",
+            f'curl -X POST "{url}" \\\n  -H "Content-Type: application/json" \\\n  -d \'{text}\'',
             "bash",
         ),
         "PowerShell": (
-            f"$body = @{{ features = @({values[1:-1]}) }} | ConvertTo-Json\n"
+            f"$body = '{text}'\n"
             f'Invoke-RestMethod -Method Post -Uri "{url}" `\n'
             '  -Body $body -ContentType "application/json"',
             "powershell",
         ),
-        "httpx": (_python("httpx", url, values), "python"),
-        "requests": (_python("requests", url, values), "python"),
+        "httpx": (PYTHON.format(library="httpx", url=url, body=text), "python"),
+        "requests": (PYTHON.format(library="requests", url=url, body=text), "python"),
     }
 
 
-def _python(library: str, url: str, values: str) -> str:
-    return (
-        f"import {library}\n\n"
-        f"answer = {library}.post(\n"
-        f'    "{url}",\n'
-        f'    json={{"features": {values}}},\n'
-        "    timeout=5,\n"
-        ")\n"
-        "print(answer.status_code, answer.json())"
-    )
+def show_snippets(url: str, body: dict) -> None:
+    """The call for each tool in a tab of its own, with Streamlit's button to copy it."""
+    codes = snippets(url, body)
+    for tab, (code, language) in zip(st.tabs(list(codes)), codes.values(), strict=True):
+        with tab:
+            st.code(code, language=language, wrap_lines=True)

@@ -36,21 +36,29 @@ class Prediction:
         if self._inline:
             return self._finish(started, self._predict())
         future = self._submit()
-        try:
-            return self._finish(started, self._outcome(future.result(self._timeout)))
-        except TimeoutError:
-            future.cancel()
-            raise self._too_slow() from None
+        with self._exchange.trace.span("predict"):
+            try:
+                answer = future.result(self._timeout)
+            except TimeoutError:
+                future.cancel()
+                raise self._too_slow() from None
+            except Exception as error:
+                raise self._failed(error) from None
+        return self._finish(started, self._outcome(answer))
 
     async def soon(self) -> bytes:
         started = perf_counter()
         if self._inline:
             return self._finish(started, self._predict())
-        try:
-            async with asyncio.timeout(self._timeout):  # which cancels the future with the wait
-                return self._finish(started, self._outcome(await asyncio.wrap_future(self._submit())))
-        except TimeoutError:
-            raise self._too_slow() from None
+        future = asyncio.wrap_future(self._submit())
+        with self._exchange.trace.span("predict"):
+            try:
+                answer = await asyncio.wait_for(future, self._timeout)  # which cancels it when time is up
+            except TimeoutError:
+                raise self._too_slow() from None
+            except Exception as error:
+                raise self._failed(error) from None
+        return self._finish(started, self._outcome(answer))
 
     @property
     def _inline(self) -> bool:

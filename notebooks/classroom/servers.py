@@ -103,7 +103,8 @@ class Server:
         """Return when the server is ready, or raise ServerError.
 
         "health": it answers its health path and says that it is who we started. A 503 counts: the process
-        is there, its model is not. While the model is still being loaded, it waits. "port": it accepts connections; nothing is asked of it yet.
+        is there, its model is not; while the model is still being loaded, it waits. "port": it accepts
+        connections; nothing is asked of it yet.
         """
         if until not in ("health", "port"):
             raise ValueError(f"wait is 'health' or 'port', not {until!r}")

@@ -10,10 +10,10 @@ import joblib
 import numpy as np
 import pytest
 from classroom.servers import Server, serve
-from conftest import MINIMAL
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 
+MINIMAL = ("minimal_fastapi", "minimal_flask")
 SETOSA = {"features": [5.1, 3.5, 1.4, 0.2]}
 
 
@@ -105,7 +105,10 @@ def test_many_first_requests_at_once_load_the_model_once(iris_root, name):
 
 def test_fastapi_loads_at_startup_and_flask_at_the_first_request(iris_root):
     env = {"MODEL_PATH": str(iris_root / "model.pkl")}
-    with serve("fastapi", env=env, wait="port") as fastapi, serve("flask", env=env, wait="port") as flask:
+    with (
+        serve("minimal_fastapi", env=env, wait="port") as fastapi,
+        serve("minimal_flask", env=env, wait="port") as flask,
+    ):
         assert events(fastapi, "model loaded")
         assert not events(flask, "model loaded")
         flask.post("/predict", json=SETOSA)

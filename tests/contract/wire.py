@@ -1,11 +1,13 @@
 """Requests as bytes on a socket: what a real client library would not let a test send."""
 
 import contextlib
+import io
 import re
 import socket
 import zlib
 from base64 import b64decode
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
@@ -26,58 +28,93 @@ class Answer:
         return self.headers.get("x-request-id", "")
 
 
-def connect(url: str) -> socket.socket:
-    host, port = url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+class Reader(io.BufferedReader):
+    """Stays open when an answer has been read: the next one may be in its buffer already."""
+
+    def close(self) -> None:
+        pass
+
+    def really_close(self) -> None:
+        super().close()
+
+
+class Connection:
+    """One connection, for as many requests as the server lets it have."""
+
+    def __init__(self, url: str) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # every send a packet of its own
+        self._reader = Reader(self.socket.makefile("rb", buffering=0))
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._reader.really_close()
+        self.socket.close()
+
+    def makefile(self, *_) -> Reader:
+        """What HTTPResponse reads from."""
+        return self._reader
+
+    def send(self, request: bytes) -> None:
+        with contextlib.suppress(
+            ConnectionError
+        ):  # the server may refuse, and close, before it had everything
+            self.socket.sendall(request)
+
+    def receive(self, method: str = "") -> Answer:
+        """The next answer. Raises ConnectionError or HTTPException where there is none."""
+        response = HTTPResponse(self, method=method)
+        response.begin()
+        return Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
+
+    def is_closed(self) -> bool:
+        """True when the server closes and sends nothing more. It is waited for."""
+        try:
+            return self._reader.read(1) == b""
+        except ConnectionError:
+            return True
 
 
 def send(url: str, request: bytes, *, half_close: bool = False) -> Answer:
     """The answer to `request`, sent as it is. A server that answers nothing at all fails the test.
 
     `half_close`: afterwards the client says that nothing more will come."""
-    with connect(url) as connection:
-        with contextlib.suppress(ConnectionError):  # it has refused and closed before it had everything
-            connection.sendall(request)
-            if half_close:
-                connection.shutdown(socket.SHUT_WR)
-        return receive(connection, request)
+    with Connection(url) as connection:
+        connection.send(request)
+        if half_close:
+            connection.socket.shutdown(socket.SHUT_WR)
+        return connection.receive(method_of(request))
 
 
-def receive(connection: socket.socket, request: bytes = b"") -> Answer:
-    """The next answer on a connection."""
-    response = HTTPResponse(connection, method=request.partition(b" ")[0].decode("latin-1"))
-    response.begin()
-    return Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
-
-
-def is_closed(connection: socket.socket) -> bool:
-    """True when the server has closed and sent nothing more. It is waited for."""
-    try:
-        return connection.recv(1) == b""
-    except ConnectionError:
-        return True
+def method_of(request: bytes) -> str:
+    return request.partition(b" ")[0].decode("latin-1")
 
 
 class KeptAlive:
-    """One connection for many requests, opened anew where the server closes it."""
+    """A connection for many requests, opened anew where the server closes it."""
 
     def __init__(self, url: str) -> None:
         self._url, self._connection = url, None
 
     def ask(self, request: bytes) -> Answer:
-        kept = self._connection is not None
+        if self._connection is None:
+            return self._ask(request)
         try:
             return self._ask(request)
-        except (ConnectionError, HTTPException):
+        except (ConnectionError, HTTPException):  # an idle connection may have been closed meanwhile
             self.close()
-            if not kept:
-                raise
-            return self._ask(request)  # an idle connection may have been closed meanwhile
+            return self._ask(request)
 
     def _ask(self, request: bytes) -> Answer:
-        self._connection = self._connection or connect(self._url)
-        self._connection.sendall(request)
-        answer = receive(self._connection, request)
+        self._connection = self._connection or Connection(self._url)
+        self._connection.send(request)
+        answer = self._connection.receive(method_of(request))
         if answer.headers.get("connection", "").lower() == "close":
             self.close()
         return answer
@@ -114,7 +151,7 @@ def chunked_bytes(path: str, headers: dict[str, str], body: bytes, step: int) ->
 
 
 def cases(*groups: str) -> list[dict]:
-    """The hostile cases of these groups that are one request, each with `bytes`, as it goes over the wire."""
+    """The hostile cases of these groups that are one request; `wire_of` makes the request."""
     return [complete(case) for group in groups for case in read_cases()[group] if "test" not in case]
 
 
@@ -123,17 +160,16 @@ def read_cases() -> dict[str, list[dict]]:
 
 
 def complete(case: dict) -> dict:
-    """With `bytes`, with statuses as lists, and with a request id of its own."""
+    """With statuses and secrets as lists."""
     return (
         case
-        | {"id": f"case-{case['name']}", "expected": as_list(case["expected"])}
-        | {"minimal": as_list(case.get("minimal", case["expected"]))}
+        | {"expected": as_list(case["expected"]), "minimal": as_list(case.get("minimal", case["expected"]))}
         | {"secret": [word.encode() for word in as_list(case.get("secret", []))]}
-        | {"bytes": wire_of(case)}
     )
 
 
 def wire_of(case: dict) -> bytes:
+    """The request as it goes over the wire, with a request id of its own unless it is raw."""
     if "raw" in case:
         return expand(case["raw"]).encode()
     if "raw_base64" in case:
@@ -165,6 +201,7 @@ def expand(text: str) -> str:
     return re.sub(r"@(.)\*(\d+)", lambda found: found[1] * int(found[2]), text)
 
 
+@cache
 def zipped_zeros(size: int, step: int = 1 << 20) -> bytes:
     """`size` zero bytes as gzip, made without ever holding them."""
     packer = zlib.compressobj(wbits=31)

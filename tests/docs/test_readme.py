@@ -1,5 +1,6 @@
 """Every block of code in the README runs, where the machine has what it needs."""
 
+import json
 import os
 import re
 import shutil
@@ -68,7 +69,7 @@ def run(command: list[str], cwd: Path, **env: str) -> str:
 @pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
 def test_the_curl_example(live, project):
     said = run([BASH, "-ec", live(block("bash", "curl"))], project)
-    assert said.startswith('{"prediction":[0]}{"status":"ok"')
+    assert said.startswith('{"prediction":[0],"label":"setosa"') and '}{"status":"ok"' in said
 
 
 @pytest.mark.skipif(not shutil.which("pwsh"), reason="needs PowerShell (pwsh)")
@@ -79,7 +80,24 @@ def test_the_powershell_example(live, project):
 
 def test_the_python_example(live, project):
     said = run([sys.executable, "-c", live(block("python", "import httpx"))], project)
-    assert said == "200 {'prediction': [0]}\n" * 2
+    assert said.count("200 {'prediction': [0], 'label': 'setosa', ") == 2
+
+
+@pytest.mark.parametrize("holding", ['"prediction": [0], "label"', '"type": "/problems/invalid-input"'])
+def test_the_answers_shown_are_those_that_come(full, holding):
+    shown = json.loads(
+        {
+            '"prediction": [0], "label"': block("json", '"prediction": [0], "label"'),
+            '"type": "/problems/invalid-input"': block("json", '"type": "/problems/invalid-input"'),
+        }[holding]
+    )
+    features = [5.1, 3.5, 1.4, 0.2] if "prediction" in shown else [5.1, 3.5, 1.4]
+    answer = full["flask"].post("/predict", json={"features": features}).json()
+    same = ("prediction", "label", "type", "title", "status", "detail")
+    assert list(answer) == list(shown)
+    assert {name: answer[name] for name in same if name in shown} == {
+        name: shown[name] for name in same if name in shown
+    }
 
 
 def test_loading_a_model_folder(project):
@@ -95,8 +113,13 @@ def environment(project: Path, port: int) -> dict[str, str]:
 @pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
 @pytest.mark.parametrize(
     "command",
-    [block("bash", "uvicorn apps"), block("bash", "python -m apps.minimal.flask")],
-    ids=["reload", "flask"],
+    [
+        block("bash", "python -m apps.fastapi_app"),
+        block("bash", "python -m apps.flask_app"),
+        block("bash", "uvicorn apps.fastapi_app"),
+        block("bash", "uvicorn apps.minimal"),
+    ],
+    ids=["fastapi", "flask", "reload", "reload minimal"],
 )
 def test_a_server_started_as_the_readme_says_answers(project, command):
     answers_when_started(command, project)
@@ -133,10 +156,12 @@ def answers_when_started(command: str, cwd: Path) -> None:
                 assert process.poll() is None, "the server ended"
                 try:
                     answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
-                    break
+                    if answer.status_code != 503:  # which it is while the model is loaded
+                        break
                 except httpx.ConnectError:
-                    time.sleep(0.1)
-            assert answer.json() == {"prediction": [0]}
+                    pass
+                time.sleep(0.1)
+            assert answer.json()["prediction"] == [0]
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)

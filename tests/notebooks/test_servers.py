@@ -62,13 +62,14 @@ def gone(pid: int, seconds: float = 20) -> bool:
 # --- ready means ours
 
 
-@pytest.mark.parametrize("name", ["fastapi", "flask"])
+@pytest.mark.parametrize("name", ["fastapi", "flask", "minimal_fastapi", "minimal_flask"])
 def test_a_served_model_predicts_and_is_gone_after_the_block(name, iris_root):
-    with serve(name, env={"MODEL_PATH": str(iris_root / "model.pkl")}) as server:
-        assert server.post("/predict", json=ROW).json() == {"prediction": [0]}
-        assert server.get("/health").json()["app"] == f"{name}_api_example"
+    with serve(name, env={"MODEL_PATH": str(iris_root / "model.pkl"), "METRICS_PORT": "0"}) as server:
+        answer = server.post("/predict", json=ROW)
+        assert (answer.status_code, answer.json()["prediction"]) == (200, [0])
+        assert server.get("/health").json()["app"] == servers.KINDS[name].app
         assert server.url == f"http://127.0.0.1:{server.port}"
-        assert "predicted" in server.tail(1)
+        assert "predict" in server.tail(2)
         assert server.log.parent.name == "logs"
         pid, record = server.process.pid, processes.RECORDS / f"{name}-{server.process.pid}.json"
         assert json.loads(record.read_text(encoding="utf-8"))["port"] == server.port
@@ -148,7 +149,10 @@ def test_a_server_that_died_says_so_when_it_is_asked(fake):
 
 def test_names_that_do_not_exist_are_answered_with_those_that_do():
     before = list(servers._running)
-    with pytest.raises(ValueError, match="fastapi, flask, ui, lab"), serve("django"):
+    with (
+        pytest.raises(ValueError, match="fastapi, flask, minimal_fastapi, minimal_flask, ui, lab"),
+        serve("django"),
+    ):
         pass
     with pytest.raises(ValueError, match="'health' or 'port'"), serve("flask", wait="long"):
         pass

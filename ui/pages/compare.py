@@ -1,5 +1,7 @@
 """Compare: the same input to both servers, once, many times, and wrong."""
 
+from secrets import token_hex
+
 import pandas as pd
 import streamlit as st
 
@@ -15,6 +17,7 @@ HEADERS = {
     "date": "when it was answered",
     "content-length": "bytes in the body: the same JSON, written with or without spaces",
     "connection": "whether the connection stays open",
+    "traceparent": "which trace of the server's this request is in (W3C Trace Context)",
 }
 Answer = client.Exchange | client.Failure
 
@@ -51,7 +54,9 @@ def summary(card: Card) -> str:
 
 def send_once(pair: tuple[Server, Server], card: Card, row: list[float]) -> None:
     if st.button("Send to both", type="primary", icon=":material/send:"):
-        st.session_state["once"] = (card.key, row, [client.predict(server, row, card) for server in pair])
+        request_id = token_hex(8)  # the same to both, since the full servers answer with it
+        answers = [client.predict(server, row, card, request_id=request_id) for server in pair]
+        st.session_state["once"] = (card.key, row, answers)
     kept = st.session_state.get("once")
     if kept is None or kept[0] != card.key:
         st.caption("One request to each; the answers appear side by side.")
@@ -79,7 +84,10 @@ def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> tu
             return False, f"Nothing to compare: {answer.sentence}"
     if one.status == other.status and one.body == other.body:
         return True, f"Both answer alike: {predictions[0].words}. Same status, same JSON."
-    return False, f"They differ: {predictions[0].words} against {predictions[1].words}."
+    words = [prediction.words for prediction in predictions]
+    if words[0] == words[1]:
+        return False, f"Both predict {words[0]}, and their JSON differs."
+    return False, f"They differ: {words[0]} against {words[1]}."
 
 
 def side_by_side(pair: tuple[Server, Server], answers: list[Answer], way: str) -> None:
@@ -185,7 +193,8 @@ def send_wrong(pair: tuple[Server, Server], card: Card, row: list[float]) -> Non
     mistake = choices[name]
     st.caption(plain(mistake.why))
     if st.button("Send it to both", type="primary", icon=":material/send:"):
-        st.session_state["wrong"] = (name, [mistake.send(server) for server in pair])
+        request_id = token_hex(8)
+        st.session_state["wrong"] = (name, [mistake.send(server, request_id) for server in pair])
     kept = st.session_state.get("wrong")
     if kept is None or kept[0] != name:
         return

@@ -1,27 +1,116 @@
-"""Health: how both servers are, asked anew every few seconds."""
+"""Health: how both servers are and what they have to do, asked anew every few seconds."""
 
+import math
+import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import streamlit as st
 
-from ui import client
-from ui.notices import show
+from ui import answers, charts, client
+from ui.metrics import Sample, Span, spans
+from ui.notices import plain, show
+from ui.prediction import percent
 from ui.servers import Server, servers
 
-EVERY = 3  # seconds
+EVERY = 2  # seconds
+MINUTES = 5  # of history
+
+# What is drawn: (its name in Span, the heading, what is worth knowing)
+LINES = (
+    ("rate", "Requests a second", "Health checks, such as this page's, are not counted."),
+    (
+        "failed",
+        "Error ratio: share of answers that failed",
+        "Statuses from 500, the server's fault. A 4xx is the client's, and not counted here.",
+    ),
+    ("p50", "Latency p50, milliseconds", "Half of the answers came within this time."),
+    ("p95", "Latency p95, milliseconds", "19 of 20 answers came within this time."),
+)
 
 
 @st.fragment(run_every=EVERY)
-def states() -> None:
-    """Both servers side by side. Only this part of the page is drawn again."""
+def watch() -> None:
+    """Both servers side by side, then their charts. Only this part of the page is drawn again."""
     pair = servers()
-    with ThreadPoolExecutor(len(pair)) as pool:  # so that a slow one does not delay the other
+    with ThreadPoolExecutor(2 * len(pair)) as pool:  # so that a slow one does not delay the others
+        counts = pool.map(client.metrics, pair)
         found = list(pool.map(client.health, pair))
     for column, server, health in zip(st.columns(2, gap="medium"), pair, found, strict=True):
-        with column, st.container(key=f"panel-{server.name.lower()}"):
+        with column, st.container(key=f"panel-{server.name.lower()}", height="stretch"):
             state(server, health)
     st.caption(f"Asked at {datetime.now():%H:%M:%S}; asked again every {EVERY} seconds.")
+    st.header("What they have to do", anchor=False)
+    history = {}
+    for server, health, sample in zip(pair, found, counts, strict=True):
+        history[server] = remember(server, sample)
+        if isinstance(sample, client.Failure) and isinstance(health, client.Health):
+            show(without_metrics(server, health, sample))
+    if any(history.values()):
+        draw({server: spans(samples) for server, samples in history.items()})
+
+
+def remember(server: Server, sample: Sample | client.Failure) -> deque[Sample]:
+    """The samples of the last minutes, this one among them."""
+    kept = st.session_state.setdefault("samples", {}).setdefault(
+        server.metrics_url, deque(maxlen=MINUTES * 60 // EVERY + 1)
+    )
+    if isinstance(sample, Sample):
+        kept.append(sample)
+    while kept and kept[0].at < time.monotonic() - MINUTES * 60:
+        kept.popleft()
+    return kept
+
+
+def draw(found: dict[Server, list[Span]]) -> None:
+    """A chart for each figure, both servers in each, and below it the figures in words."""
+    if not any(found.values()):
+        st.caption(f"The first lines need two looks at the counters: they come in {EVERY} seconds.")
+        return
+    now = time.monotonic()
+    oldest = min(line[0].at for line in found.values() if line)
+    minutes = min(MINUTES, max(1, math.ceil((now - oldest) / 60)))
+    for half in (LINES[:2], LINES[2:]):
+        for column, (name, heading, note) in zip(st.columns(2, gap="medium"), half, strict=True):
+            with column, st.container(key=f"panel-{name}", height="stretch"):
+                st.header(heading, anchor=False)
+                st.altair_chart(
+                    charts.over_time(found, name, now, minutes),
+                    width="stretch",
+                    alt=f"{heading}, over the last minutes, for both servers; in words below.",
+                )
+                st.markdown("  \n".join(in_words(server, found[server], name) for server in found))
+                st.caption(note)
+    st.caption(
+        f"At most the last {MINUTES} minutes, from the histograms and counters in the servers' /metrics. FastAPI "
+        "is the solid line and the circle, Flask the dashed one and the square. To see them move, send requests: "
+        "Many times, on Compare."
+    )
+
+
+def in_words(server: Server, line: list[Span], name: str) -> str:
+    """The latest figure of a line and its highest."""
+    values = [getattr(span, name) for span in line]
+    known = [value for value in values if value is not None]
+    what = f"{server.mark} {server.name}"
+    if not known:
+        return f"{what}: nothing was asked"
+    tell = percent if name == "failed" else "{:,.1f}".format
+    last = "nothing asked now" if values[-1] is None else f"{tell(values[-1])} now"
+    return f"{what}: {last}, at most {tell(max(known))}"
+
+
+def without_metrics(server: Server, health: client.Health, failure: client.Failure) -> client.Failure:
+    """Why there is no line for a server that is up, and what to do."""
+    if not health.minimal:
+        return failure
+    return client.Failure(
+        server,
+        f"What answers for {server.name} is a minimal server, which counts nothing.",
+        "To see its charts, stop it and start the full server.",
+        server.start,
+    )
 
 
 def state(server: Server, health: client.Health | client.Failure) -> None:
@@ -33,28 +122,23 @@ def state(server: Server, health: client.Health | client.Failure) -> None:
     if health.ready:
         st.badge("Ready", icon=":material/check_circle:", color="green")
     else:
-        st.badge("Running, without a model", icon=":material/warning:", color="orange")
+        st.badge("Live, not ready", icon=":material/warning:", color="orange")
     facts = {
-        "Model": health.model,
-        "Version": health.version,
+        "Live": "yes: the process answers",
+        "Ready": "yes: it predicts" if health.ready else "no: it cannot predict",
+        "Model": health.model and " ".join((health.model, health.version or "")),
         "Up for": None if health.uptime_seconds is None else duration(health.uptime_seconds),
         "Answered in": f"{health.exchange.milliseconds:.1f} ms",
         "Address": server.url,
         "Program": health.app,
     }
     st.table(
-        {"": {name: value for name, value in facts.items() if value}}, border="horizontal", hide_header=True
+        {"": {name: plain(value) for name, value in facts.items() if value}},
+        border="horizontal",
+        hide_header=True,
     )
     if not health.ready:
-        because = f": {health.reason}" if health.reason else "."
-        show(
-            client.Failure(
-                server,
-                f"{server.name} cannot predict{because}",
-                "Train a model; the server takes it up by itself, and this page shows it.",
-                client.TRAIN,
-            )
-        )
+        show(answers.refused(health.exchange, "its health"))
 
 
 def duration(seconds: float) -> str:
@@ -70,5 +154,5 @@ def duration(seconds: float) -> str:
 
 
 st.title("Health", anchor=False)
-st.markdown("Whether each server is up, and which model it serves.")
-states()
+st.markdown("Whether each server is up and ready, which model it serves, and how much it has to do.")
+watch()

@@ -7,10 +7,11 @@ import streamlit as st
 
 from ui import charts, client, inputs
 from ui.card import Card
+from ui.choice import about, choose
 from ui.notices import plain, request_text, response_text, show
-from ui.prediction import Prediction, percent
+from ui.prediction import Prediction, percent, shown
 from ui.servers import Server, servers
-from ui.snippets import snippets
+from ui.snippets import show_snippets
 
 WIDE_FORM = 12  # features from which the form takes the whole width
 
@@ -53,32 +54,10 @@ def main() -> None:
         read(sent)
     with st.container(key="panel-call"):
         st.header("The same call, from elsewhere", anchor=False)
-        elsewhere(server, sent.row if sent else inputs.values(card))
+        show_snippets(server.url + client.PREDICT, {"features": sent.row if sent else inputs.values(card)})
     if sent and sent.exchange:
         with st.container(key="panel-wire"):
             wire(sent.exchange)
-
-
-def choose(pair: tuple[Server, Server]) -> tuple[Server, Server]:
-    """The server that is asked, and the other one. The choice is kept from page to page."""
-    by_name = {server.name: server for server in pair}
-    chosen = st.segmented_control(
-        "Server",
-        list(by_name),
-        default=st.session_state.get("chosen server", pair[0].name),
-        required=True,
-        format_func=lambda name: f"{by_name[name].mark} {name}",
-    )
-    st.session_state["chosen server"] = chosen
-    server = by_name.pop(chosen)
-    return server, *by_name.values()
-
-
-def about(card: Card) -> None:
-    """Which model this is, in a line."""
-    version = f"version {plain(card.version)}" if card.version else ""
-    parts = [plain(card.title) or plain(card.name), plain(card.algorithm), version]
-    st.caption(" · ".join(part for part in parts if part))
 
 
 def enter(server: Server, card: Card) -> None:
@@ -110,6 +89,8 @@ def read(sent: Sent | None) -> None:
         took = f"{exchange.milliseconds:.1f} ms"
         st.caption(f"{server.mark} {server.name} answered in {took} with status {exchange.status}")
     if not prediction.probabilities:
+        if sent.card.classes:
+            st.caption("This model names the class and gives no probabilities.")
         return
     chart, table = st.columns([1, 1], gap="medium", vertical_alignment="center")
     with chart:
@@ -119,17 +100,9 @@ def read(sent: Sent | None) -> None:
             alt="Bars: the probability of each class, as in the table beside.",
         )
     with table:
-        rows = [(plain(name), percent(chance, 1)) for name, chance in prediction.probabilities]
+        rows = [(plain(shown(name)), percent(chance, 1)) for name, chance in prediction.probabilities]
         frame = pd.DataFrame(rows, columns=["class", "probability"])
         st.table(frame, hide_index=True, border="horizontal", alt="The probability of each class")
-
-
-def elsewhere(server: Server, row: list[float]) -> None:
-    """The same call for other tools, each with Streamlit's button to copy it."""
-    codes = snippets(server, row)
-    for tab, (code, language) in zip(st.tabs(list(codes)), codes.values(), strict=True):
-        with tab:
-            st.code(code, language=language, wrap_lines=True)
 
 
 def wire(exchange: client.Exchange) -> None:

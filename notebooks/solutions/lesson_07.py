@@ -1,0 +1,32 @@
+"""Solutions of lesson 07, by exercise."""
+# ruff: noqa (the names are the notebook's)
+
+# %% 7.1
+from collections import Counter
+
+
+def problems(lines):
+    # A request that went well has no problem: `.get` gives None for it, and None does not count.
+    found = (line.get("problem") for line in lines if line["event"] == "request")
+    # most_common() sorts by count; a dictionary keeps that order.
+    return dict(Counter(problem for problem in found if problem).most_common())
+
+
+# %% 7.2
+def rate(readings):
+    gained = 0
+    for (_, before), (_, after) in zip(readings, readings[1:]):
+        # A counter that is smaller than before began again at 0: all that it has is new.
+        gained += after - before if after >= before else after
+    return gained / (readings[-1][0] - readings[0][0])
+
+
+# %% 7.3
+def fires(readings, limit, hold):
+    run = 0
+    for index, value in enumerate(readings):
+        # One good reading, and the run begins anew.
+        run = run + 1 if value > limit else 0
+        if run == hold:
+            return index
+    return None

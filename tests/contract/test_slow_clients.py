@@ -1,0 +1,154 @@
+"""Clients that stall, flood or vanish cost a server a connection, and nobody else anything."""
+
+import contextlib
+import json
+import select
+import socket
+import time
+
+import psutil
+import pytest
+from pairs import pair
+from promises import check_answer
+from wire import PATIENCE, Connection, request_bytes
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+STALLS = {  # what is sent at once, and what then comes byte by byte
+    "line": (b"GE", b""),
+    "head": (b"GET /health HTTP/1.1\r\nHost: t\r\nX", b""),
+    "head-in-drops": (b"GET /health HTTP/1.1\r\nHost: t\r\nX: ", b"a" * 10_000),
+    "headers-in-drops": (b"GET /health HTTP/1.1\r\nHost: t\r\n", b"X: a\r\n" * 10_000),
+    "body": (HEAD + b"Content-Length: 40\r\n\r\n", b""),
+    "body-cut": (HEAD + b'Content-Length: 40\r\n\r\n{"fea', b""),
+    "body-in-drops": (HEAD + b"Content-Length: 10000\r\n\r\n", b" " * 10_000),
+    "chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", b""),
+    "chunks-in-drops": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 10_000),
+    "unknown-path": (b"POST /nope HTTP/1.1\r\nHost: t\r\nContent-Length: 40\r\n\r\n", b""),
+}
+EACH = 4  # connections for each stall
+
+
+@pytest.fixture(scope="module")
+def impatient(iris_root):
+    """Both full servers, which wait a second for a request to arrive."""
+    env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "REQUEST_TIMEOUT_SECONDS": "1"}
+    with pair(env) as servers:
+        yield servers
+
+
+def test_a_request_that_stalls_is_given_up_while_others_are_served(impatient):
+    with contextlib.ExitStack() as stack:
+        stalled = []
+        for server in impatient.values():
+            for name, (first, drops) in STALLS.items():
+                for _ in range(EACH):
+                    connection = stack.enter_context(Connection(server.url))
+                    connection.send(first)
+                    stalled.append((server, name, connection, iter(drops)))
+        waiting = {connection.socket: drops for _, _, connection, drops in stalled}
+        deadline = time.monotonic() + PATIENCE
+        while waiting and time.monotonic() < deadline:
+            for done in select.select(list(waiting), [], [], 0.05)[0]:
+                del waiting[done]
+            for held, drops in waiting.items():
+                with contextlib.suppress(StopIteration, ConnectionError):
+                    held.sendall(bytes([next(drops)]))
+            for server in impatient.values():
+                assert server.get("/health", timeout=1).status_code == 200
+        for server, name, connection, _ in stalled:
+            answer = connection.receive()
+            assert (server.name, name, answer.status) == (server.name, name, 408)
+            check_answer(server, answer)
+            assert answer.headers["connection"] == "close"
+            assert connection.is_closed()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GE", STALLS["head"][0], STALLS["body-cut"][0], STALLS["chunk"][0]])
+@pytest.mark.parametrize("how", ["fin", "reset"])
+def test_a_client_that_leaves_is_no_fault_of_the_server(full, sent, how):
+    for server in full.values():
+        before = server.log.stat().st_size
+        for _ in range(5):
+            with Connection(server.url) as connection:
+                connection.send(sent)
+                if how == "reset":
+                    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        assert server.get("/health", timeout=1).status_code == 200
+        with server.log.open("rb") as log:
+            log.seek(before)
+            levels = {json.loads(line)["level"] for line in log.read().splitlines()}
+        assert levels <= {"info"}
+
+
+def test_clients_that_never_read_their_answers_hold_up_nobody(full):
+    batch = json.dumps({"instances": [[5.1, 3.5, 1.4, 0.2]] * 1000}).encode()
+    request = request_bytes("POST", "/predict/batch", {"Content-Type": "application/json"}, batch)
+    for server in full.values():
+        with contextlib.ExitStack() as stack:
+            for _ in range(50):
+                stack.enter_context(Connection(server.url)).send(request)
+            for _ in range(10):
+                assert server.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).status_code == 200
+            assert server.get("/health", timeout=1).status_code == 200
+
+
+def test_health_is_answered_in_a_flood_of_connections(full):
+    resource = pytest.importorskip("resource", reason="needs a system that limits open files as POSIX does")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2500
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
+    except (ValueError, OSError):
+        pytest.skip("needs the permission to open 2,500 files")
+    for server in full.values():
+        allow_files(server, wanted)
+        with contextlib.ExitStack() as stack:
+            for _ in range(2000):
+                stack.enter_context(contextlib.closing(plain(server)))
+            for _ in range(5):
+                with Connection(server.url) as connection:
+                    connection.socket.settimeout(1)
+                    connection.send(request_bytes("GET", "/health", {}))
+                    assert connection.receive().status == 200
+            assert server.get("/health", timeout=1).status_code == 200
+        assert server.get("/health", timeout=1).status_code == 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def plain(server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+
+
+def allow_files(server, count: int) -> None:
+    process = psutil.Process(server.process.pid)
+    if hasattr(process, "rlimit"):
+        soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
+        process.rlimit(psutil.RLIMIT_NOFILE, (max(soft, min(count, hard)), hard))
+
+
+def test_a_server_out_of_files_comes_back(iris_root):
+    if not hasattr(psutil, "RLIMIT_NOFILE"):
+        pytest.skip("needs a system whose limits can be changed from outside (Linux)")
+    with pair({"MODEL_PATH": str(iris_root / "models" / "iris")}) as servers:
+        for server in servers.values():
+            process = psutil.Process(server.process.pid)
+            files = process.num_fds() + 10
+            process.rlimit(psutil.RLIMIT_NOFILE, (files, files))
+            with contextlib.ExitStack() as stack:
+                for _ in range(100):
+                    stack.enter_context(contextlib.closing(plain(server)))
+                time.sleep(0.5)  # it finds out that it cannot take them all
+            deadline = time.monotonic() + PATIENCE
+            while not is_healthy(server):
+                assert time.monotonic() < deadline, server.tail(20)
+            assert server.alive
+
+
+def is_healthy(server) -> bool:
+    try:
+        with Connection(server.url) as connection:
+            connection.socket.settimeout(1)
+            connection.send(request_bytes("GET", "/health", {}))
+            return connection.receive().status == 200
+    except OSError:
+        return False

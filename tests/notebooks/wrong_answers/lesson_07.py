@@ -1,0 +1,108 @@
+"""Known wrong answers of lesson 07: the exercise, and what its check must say."""
+# ruff: noqa (the names are the notebook's, and one exercise is defined many times)
+
+# %% 7.1 | as a problem without a name
+from collections import Counter
+
+
+def problems(lines):
+    return dict(Counter(line.get("problem") for line in lines if line["event"] == "request").most_common())
+
+
+# %% 7.1 | a line whose event is 'fault'
+from collections import Counter
+
+
+def problems(lines):
+    return dict(Counter(line["problem"] for line in lines if "problem" in line).most_common())
+
+
+# %% 7.1 | Which comes first
+from collections import Counter
+
+
+def problems(lines):
+    return dict(Counter(l["problem"] for l in lines if l["event"] == "request" and "problem" in l))
+
+
+# %% 7.1 | raised KeyError
+from collections import Counter
+
+
+def problems(lines):
+    return Counter(line["problem"] for line in lines)
+
+
+# %% 7.1 | expected a dictionary, got None
+def problems(lines):
+    print(len(lines))
+
+
+# %% 7.1 | expected a dictionary, got
+from collections import Counter
+
+
+def problems(lines):
+    return Counter(l["problem"] for l in lines if l["event"] == "request" and "problem" in l).most_common()
+
+
+# %% 7.2 | gave a negative rate
+def rate(readings):
+    return (readings[-1][1] - readings[0][1]) / (readings[-1][0] - readings[0][0])
+
+
+# %% 7.2 | What does one divide by
+def rate(readings):
+    return (readings[-1][1] - readings[0][1]) / len(readings)
+
+
+# %% 7.2 | does the time begin at 0
+def rate(readings):
+    gained = sum(max(b - a, 0) for (_, a), (_, b) in zip(readings, readings[1:]))
+    return gained / readings[-1][0]
+
+
+# %% 7.2 | After a restart the counter went from 0
+def rate(readings):
+    gained = sum(max(b - a, 0) for (_, a), (_, b) in zip(readings, readings[1:]))
+    return gained / (readings[-1][0] - readings[0][0])
+
+
+# %% 7.2 | expected a number, got None
+def rate(readings):
+    print(readings)
+
+
+# %% 7.3 | at which of them is that known
+def fires(readings, limit, hold):
+    for index, value in enumerate(readings):
+        if value > limit:
+            return index
+
+
+# %% 7.3 | Is it three *in a row*
+def fires(readings, limit, hold):
+    seen = 0
+    for index, value in enumerate(readings):
+        seen += value > limit
+        if seen == hold:
+            return index
+
+
+# %% 7.3 | Is 5 above 5
+def fires(readings, limit, hold):
+    run = 0
+    for index, value in enumerate(readings):
+        run = run + 1 if value >= limit else 0
+        if run == hold:
+            return index
+
+
+# %% 7.3 | got False
+def fires(readings, limit, hold):
+    run = 0
+    for index, value in enumerate(readings):
+        run = run + 1 if value > limit else 0
+        if run == hold:
+            return index
+    return False

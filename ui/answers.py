@@ -1,0 +1,222 @@
+"""What may come back from a server: an exchange, or a failure said in words that a person can act on."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ui.servers import Server
+
+TRAIN = ("python kit.py train",)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as the full servers send it (RFC 9457). `row`: which of several is at fault, from 0."""
+
+    slug: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    page: str  # the address of the page that explains it; empty where the server has none
+    row: int | None = None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and its answer. `body` is the parsed JSON, None where the answer is not JSON."""
+
+    server: Server
+    method: str
+    url: str
+    sent: str
+    sent_headers: Mapping[str, str]
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    body: Any
+    milliseconds: float
+
+    @property
+    def detail(self) -> str:
+        """What the server says went wrong; empty where it says nothing readable."""
+        body = self.body if isinstance(self.body, dict) else {}
+        detail = body.get("detail", body.get("reason"))  # the latter in a minimal server's health
+        return detail.strip()[:300] if isinstance(detail, str) else ""
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem that the answer is, if it is one."""
+        body = self.body if isinstance(self.body, dict) else {}
+        kind, title, request_id = body.get("type"), body.get("title"), body.get("request_id")
+        if not isinstance(kind, str) or not isinstance(title, str) or self.status < 400:
+            return None
+        slug = kind.rpartition("/")[2]
+        known = re.fullmatch(r"/problems/[a-z-]{1,40}", kind)
+        return Problem(
+            slug=slug[:40],
+            title=title[:100],
+            status=self.status,
+            detail=self.detail,
+            request_id=request_id[:64] if isinstance(request_id, str) else "",
+            page=self.server.url + kind if known else "",
+            row=_row(body.get("row"), self.detail),
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in one sentence, and what to do in another. `commands` is what to type, if anything:
+    one for any shell, or one for bash and one for PowerShell."""
+
+    server: Server
+    sentence: str
+    remedy: str
+    commands: tuple[str, ...] = ()
+    exchange: Exchange | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        return self.exchange.problem if self.exchange else None
+
+
+# What a problem means here, and what to do. Where the first part says it all, it ends with a full stop;
+# where it does not, what the server said follows it.
+AGAIN = "Try again in {wait}."
+WORDS = {
+    "invalid-input": ("refused the input", "Change what it names and send it again."),
+    "out-of-range": ("refused the input", "Change the value that it names, or its unit, and send it again."),
+    "prediction-failed": (
+        "could not predict from this input",
+        "Try other values; the server's log has the cause under the request's id.",
+    ),
+    "invalid-json": ("could not read the input as JSON", "Let a JSON library write it; NaN is not JSON."),
+    "unsupported-media-type": (
+        "takes the input only as plain JSON",
+        "Send it with the header Content-Type: application/json, and not compressed.",
+    ),
+    "content-too-large": ("takes no request as large as this", "Send less at a time."),
+    "too-many-rows": ("takes fewer rows at a time", "Send them in several requests."),
+    "bad-request": (
+        "could not read the request",
+        "Look at what stands between this page and the server: a proxy may have changed it.",
+    ),
+    "request-timeout": ("did not get the whole request in time", "Send it again."),
+    "unauthorized": ("wants to know who asks", "Ask its operator how to sign in."),
+    "forbidden": ("does not let this page do that", "Ask its operator for the permission."),
+    "not-found": ("has nothing at this address", "Its page /docs lists the addresses that it has."),
+    "too-many-requests": ("takes no more requests from here for now", AGAIN),
+    "internal-error": (
+        "has a fault of its own.",
+        "Give its operator the request's id: the server's log has the details under it.",
+    ),
+    "model-loading": ("is still loading its model.", AGAIN),
+    "model-unavailable": (
+        "is running, but has no model",
+        "Train one, or adopt one of yours; the server takes it up at the next request, without a restart.",
+    ),
+    "draining": (
+        "is shutting down: it finishes what it has accepted, and takes nothing new.",
+        "Start it again when it has ended.",
+    ),
+    "overloaded": (
+        "is busy: it is answering as many requests as it takes at once.",
+        AGAIN + " If it stays so, send fewer at a time.",
+    ),
+    "prediction-timeout": (
+        "did not get its model's answer in time.",
+        "Try again, with fewer rows if there were many.",
+    ),
+}
+REFUSED = ("refused the request", "Put right what it names and send it again.")
+FAULTY = WORDS["internal-error"]
+MINIMAL = {400: "invalid-input", 503: "model-unavailable"}  # what a minimal server's status alone means
+
+
+def refused(exchange: Exchange, wanted: str) -> Failure:
+    """An answer that says no: a problem of the full servers, or {"detail"} of the minimal ones."""
+    problem, server = exchange.problem, exchange.server
+    if problem:
+        slug = problem.slug
+    elif exchange.body is not None and exchange.status in MINIMAL:
+        slug = MINIMAL[exchange.status]
+    else:
+        return unexpected(exchange, wanted)
+    what, remedy = WORDS.get(slug, REFUSED if exchange.status < 500 else FAULTY)
+    if not what.endswith("."):
+        what += f": {exchange.detail}" if exchange.detail else "."
+    commands = {"model-unavailable": TRAIN, "draining": server.start}.get(slug, ())
+    return Failure(server, f"{server.name} {what}", remedy.format(wait=_wait(exchange)), commands, exchange)
+
+
+def unexpected(exchange: Exchange, wanted: str) -> Failure:
+    """The answer is there, and it is not one of this API's."""
+    if exchange.body is None:
+        kind = exchange.headers.get("content-type", "no content type")[:60]
+        what = f"answered with status {exchange.status} and something that is not JSON ({kind})"
+    else:
+        what = f"answered with status {exchange.status} and JSON that is not {wanted}"
+    return strange(exchange.server, what, exchange)
+
+
+def strange(server: Server, what: str, exchange: Exchange | None = None) -> Failure:
+    airplay = " (on a Mac, AirPlay holds 5000)" if server.port == 5000 else ""
+    return Failure(
+        server,
+        f"Something at {server.url} {what}.",
+        f"Another program may hold that port{airplay}: stop it, or start {server.name} on another port "
+        f"and set {server.setting} to it.",
+        exchange=exchange,
+    )
+
+
+def no_address(server: Server) -> Failure:
+    return Failure(
+        server,
+        f"{server.setting} is not an address that can be called: {server.url[:80]}",
+        f"Set it to one like http://127.0.0.1:{server.default_port} and start this page again.",
+    )
+
+
+def down(server: Server) -> Failure:
+    return Failure(
+        server,
+        f"{server.name} is not running: nothing answers at {server.url}.",
+        "Start it in a terminal, in the project's folder.",
+        server.start,
+    )
+
+
+def late(server: Server, seconds: float) -> Failure:
+    return Failure(
+        server,
+        f"{server.name} did not answer within {seconds:g} seconds.",
+        "It may be starting or busy: try again in a moment. If it stays so, look at its log and restart it.",
+        server.start,
+    )
+
+
+def broken(server: Server) -> Failure:
+    return Failure(
+        server,
+        f"The connection to {server.name} broke before its answer was complete.",
+        "Send it again; if it breaks again, look at the server's log and restart it.",
+        server.start,
+    )
+
+
+def _row(member: Any, detail: str) -> int | None:
+    """The row at fault, from 0: the member `row`, or as the detail names it."""
+    if isinstance(member, int) and not isinstance(member, bool) and member >= 0:
+        return member
+    found = re.search(r"\bin row (\d{1,6})\b", detail)
+    return int(found[1]) if found else None
+
+
+def _wait(exchange: Exchange) -> str:
+    """How long the header Retry-After says, in words."""
+    seconds = exchange.headers.get("retry-after", "")
+    if not re.fullmatch(r"\d{1,4}", seconds):
+        return "a moment"
+    return "a second" if int(seconds) <= 1 else f"{int(seconds)} seconds"

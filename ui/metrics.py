@@ -1,0 +1,99 @@
+"""What a server counts, in Prometheus' text format, and what two looks at it say of the time between."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from prometheus_client.parser import text_string_to_metric_families
+
+HEALTH = ("/health", "/v2/health")  # probes, this page's among them: not what people ask a server for
+REQUESTS, DURATIONS = "http_requests_total", "http_request_duration_seconds_bucket"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a server had counted since its start, at one moment, without health checks.
+
+    `at`: seconds, of the page's own clock. `failed`: statuses from 500, `refused`: from 400. `buckets`: how
+    many answers took up to so many seconds, by that bound.
+    """
+
+    at: float
+    requests: float
+    failed: float
+    refused: float
+    buckets: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a server did between two samples. `at` is its end. `failed` and `refused` are shares; they, and
+    the milliseconds, are None where nothing was asked."""
+
+    at: float
+    rate: float  # requests a second
+    failed: float | None = None
+    refused: float | None = None
+    p50: float | None = None  # milliseconds
+    p95: float | None = None
+
+
+def read_sample(text: str, at: float) -> Sample:
+    """The sample in the text of /metrics; ValueError where there is none of this kind."""
+    requests, buckets, ours = Counter(), Counter(), False
+    try:
+        for family in text_string_to_metric_families(text):
+            ours = ours or family.name == "http_requests"
+            for sample in family.samples:
+                if sample.labels.get("route", "").startswith(HEALTH) or not math.isfinite(sample.value):
+                    continue
+                if sample.name == REQUESTS:
+                    requests[sample.labels["status"][:1]] += sample.value
+                elif sample.name == DURATIONS:
+                    buckets[float(sample.labels["le"])] += sample.value
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:  # what the parser raises
+        raise ValueError("not in Prometheus' text format") from error
+    if not ours:
+        raise ValueError(f"there is no {REQUESTS}")
+    return Sample(at, requests.total(), requests["5"], requests["4"], tuple(sorted(buckets.items())))
+
+
+def spans(samples: Iterable[Sample]) -> list[Span]:
+    """What happened between each two samples; a server that was restarted in between begins anew."""
+    return [span(before, after) for before, after in pairwise(samples) if after.requests >= before.requests]
+
+
+def span(before: Sample, after: Sample) -> Span:
+    n = after.requests - before.requests
+    rate = n / max(after.at - before.at, 1e-9)
+    if not n:
+        return Span(after.at, rate)
+    earlier = dict(before.buckets)
+    buckets = [(bound, count - earlier.get(bound, 0)) for bound, count in after.buckets]
+    return Span(
+        after.at,
+        rate,
+        failed=max(0, after.failed - before.failed) / n,
+        refused=max(0, after.refused - before.refused) / n,
+        p50=milliseconds(0.5, buckets),
+        p95=milliseconds(0.95, buckets),
+    )
+
+
+def milliseconds(share: float, buckets: list[tuple[float, float]]) -> float | None:
+    """The time within which this share of the answers came, as Prometheus' histogram_quantile has it.
+
+    Within a bucket, answers are taken to be spread evenly; beyond the last bound, only that bound is known.
+    """
+    if not buckets or buckets[-1][1] <= 0:
+        return None
+    rank, low, below = share * buckets[-1][1], 0.0, 0.0
+    for bound, count in buckets:
+        if count >= rank:
+            if math.isinf(bound) or count == below:
+                return low * 1000
+            return (low + (bound - low) * (rank - below) / (count - below)) * 1000
+        low, below = bound, count
+    return low * 1000
