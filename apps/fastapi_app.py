@@ -10,8 +10,10 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from apps.servers import uvicorn_server
-from apps.servers.asgi import Middleware
-from apps.service import Problem, Service, build
+from apps.servers.asgi import Middleware, Route
+from apps.service import Exchange, Problem, Service, build
+
+OFF = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}  # the service has its own
 
 
 def create_app(service: Service | None = None) -> FastAPI:
@@ -23,7 +25,8 @@ def create_app(service: Service | None = None) -> FastAPI:
         yield
         service.stop()
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False, telemetry=OFF)
+    app.router.route_class = Route  # for functions that take the request alone: see there
     app.add_middleware(Middleware, gate=service.gate)
 
     def read(path: str):
@@ -32,7 +35,7 @@ def create_app(service: Service | None = None) -> FastAPI:
     # --- errors
     @app.exception_handler(Problem)
     async def refuse(request: Request, problem: Problem) -> Response:
-        status, headers, body = service.gate.refuse(request.scope["exchange"], problem)
+        status, headers, body = service.gate.refuse(exchange(request), problem)
         return Response(body, status, headers=dict(headers))
 
     @app.exception_handler(HTTPException)
@@ -42,13 +45,11 @@ def create_app(service: Service | None = None) -> FastAPI:
     # --- predictions
     @app.post("/predict")
     async def predict(request: Request) -> Response:
-        prediction = service.predict(request.scope["exchange"], await request.body())
-        return answer(await prediction.soon())
+        return answer(await service.predict(exchange(request)).soon())
 
     @app.post("/predict/batch")
     async def predict_batch(request: Request) -> Response:
-        prediction = service.predict_batch(request.scope["exchange"], await request.body())
-        return answer(await prediction.soon())
+        return answer(await service.predict_batch(exchange(request)).soon())
 
     # --- the model
     @read("/model")
@@ -98,8 +99,7 @@ def create_app(service: Service | None = None) -> FastAPI:
     @app.post("/v2/models/{name}/infer")
     @app.post("/v2/models/{name}/versions/{version}/infer")
     async def v2_infer(request: Request, name: str, version: str | None = None) -> Response:
-        prediction = service.v2_infer(request.scope["exchange"], await request.body(), name, version)
-        return answer(await prediction.soon())
+        return answer(await service.v2_infer(exchange(request), name, version).soon())
 
     # --- documents
     @read("/openapi.json")
@@ -118,6 +118,11 @@ def create_app(service: Service | None = None) -> FastAPI:
         return answer(service.problem_page(slug), "text/html")
 
     return app
+
+
+def exchange(request: Request) -> Exchange:
+    """What the middleware knows of this request."""
+    return request.scope["exchange"]
 
 
 def answer(body: bytes, media_type: str = "application/json") -> Response:

@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from apps.servers import waitress_server
 from apps.servers.wsgi import Middleware
-from apps.service import Problem, Service, build
+from apps.service import Exchange, Problem, Service, build
 
 
 def create_app(service: Service | None = None) -> Flask:
@@ -25,7 +25,7 @@ def create_app(service: Service | None = None) -> Flask:
     # --- errors
     @app.errorhandler(Problem)
     def refuse(problem: Problem) -> Response:
-        status, headers, body = service.gate.refuse(request.environ["exchange"], problem)
+        status, headers, body = service.gate.refuse(exchange(), problem)
         return Response(body, status, headers=headers)
 
     @app.errorhandler(HTTPException)
@@ -35,13 +35,11 @@ def create_app(service: Service | None = None) -> Flask:
     # --- predictions
     @app.post("/predict")
     def predict() -> Response:
-        prediction = service.predict(request.environ["exchange"], request.get_data())
-        return answer(prediction.now())
+        return answer(service.predict(exchange()).now())
 
     @app.post("/predict/batch")
     def predict_batch() -> Response:
-        prediction = service.predict_batch(request.environ["exchange"], request.get_data())
-        return answer(prediction.now())
+        return answer(service.predict_batch(exchange()).now())
 
     # --- the model
     @read("/model")
@@ -91,8 +89,7 @@ def create_app(service: Service | None = None) -> Flask:
     @app.post("/v2/models/<name>/infer")
     @app.post("/v2/models/<name>/versions/<version>/infer")
     def v2_infer(name: str, version: str | None = None) -> Response:
-        prediction = service.v2_infer(request.environ["exchange"], request.get_data(), name, version)
-        return answer(prediction.now())
+        return answer(service.v2_infer(exchange(), name, version).now())
 
     # --- documents
     @read("/openapi.json")
@@ -111,6 +108,11 @@ def create_app(service: Service | None = None) -> Flask:
         return answer(service.problem_page(slug), "text/html")
 
     return app
+
+
+def exchange() -> Exchange:
+    """What the middleware knows of this request."""
+    return request.environ["exchange"]
 
 
 def answer(body: bytes, media_type: str = "application/json") -> Response:

@@ -45,12 +45,18 @@ class Result:
     rates: list[float] = field(default_factory=list)  # answers in a second
     p50: list[float] = field(default_factory=list)  # milliseconds
     p99: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # microseconds of processor time for an answer
     errors: int = 0  # answers that were no 2xx, and connections that failed
     memory: int = 0  # bytes, of the process and its children, after the last round
 
     @property
     def rate(self) -> float:
         return statistics.median(self.rates) if self.rates else 0.0
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of processor time: of all figures the one that other programs disturb least."""
+        return statistics.median(self.cpu) if self.cpu else 0.0
 
 
 def compete(
@@ -76,7 +82,10 @@ def compete(
                 with running(contender, model) as (url, process):
                     for count in connections:
                         result = results[contender.name, count]
-                        measure(contender, url, count, seconds, result)
+                        before = processor_seconds(process)
+                        answered = measure(contender, url, count, seconds, result)
+                        spent = processor_seconds(process) - before
+                        result.cpu.append(spent * 1e6 / max(answered, 1))
                         progress(
                             f"round {number}/{rounds}  {contender.name:28} {count:3} connections "
                             f"{result.rates[-1]:8.0f}/s"
@@ -133,8 +142,8 @@ def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
     return False
 
 
-def measure(contender: Contender, url: str, connections: int, seconds: int, result: Result) -> None:
-    """One go of wrk, added to the result."""
+def measure(contender: Contender, url: str, connections: int, seconds: int, result: Result) -> int:
+    """One go of wrk, added to the result. Returns how many answers there were."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
         if contender.body is not None:
@@ -151,11 +160,12 @@ def measure(contender: Contender, url: str, connections: int, seconds: int, resu
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     result.errors += int(refused[1]) if refused else 0
     result.errors += sum(map(int, broken.groups())) if broken else 0
+    return int(re.search(r"(\d+) requests in", text)[1])
 
 
 def milliseconds(text: str) -> float:
     """ "1.20ms", "350.00us" or "1.05s" as a number of milliseconds."""
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    number, unit = re.fullmatch(r"(-?[\d.]+|-?nan)(us|ms|s|m)", text).groups()
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
 
 
@@ -163,6 +173,13 @@ def pin(pid: int, core: int) -> None:
     process = psutil.Process(pid)
     if hasattr(process, "cpu_affinity") and len(process.cpu_affinity()) > core:
         process.cpu_affinity([process.cpu_affinity()[core]])
+
+
+def processor_seconds(process: subprocess.Popen) -> float:
+    """User and system time of the process and its children so far."""
+    parent = psutil.Process(process.pid)
+    times = [member.cpu_times() for member in [parent, *parent.children(recursive=True)]]
+    return sum(time.user + time.system for time in times)
 
 
 def memory_of(process: subprocess.Popen) -> int:

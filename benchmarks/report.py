@@ -29,17 +29,18 @@ def ratio(result: Result, results: list[Result]) -> float | None:
 def table(results: list[Result], absent: dict[str, str]) -> str:
     """Markdown, one row for each contender and number of connections."""
     lines = [
-        "| server | connections | answers/s | of its hello | p50 ms | p99 ms | errors | MB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| server | connections | answers/s | of its hello | CPU µs | p50 ms | p99 ms | errors | MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for result in results:
         share = ratio(result, results)
         lines.append(
             f"| {result.contender.name} | {result.connections} | {result.rate:,.0f} | "
-            f"{'' if share is None else f'{share:.0%}'} | {statistics.median(result.p50):.1f} | "
+            f"{'' if share is None else f'{share:.0%}'} | {result.cost:.0f} | "
+            f"{statistics.median(result.p50):.1f} | "
             f"{statistics.median(result.p99):.1f} | {result.errors} | {result.memory / 1e6:.0f} |"
         )
-    lines += [f"| {name} | did not start | | | | | | |" for name in absent]
+    lines += [f"| {name} | did not start | | | | | | | |" for name in absent]
     return "\n".join(lines)
 
 
@@ -78,6 +79,7 @@ def as_json(results: list[Result], absent: dict[str, str]) -> str:
             "answers_per_second": result.rates,
             "p50_ms": result.p50,
             "p99_ms": result.p99,
+            "cpu_us": result.cpu,
             "errors": result.errors,
             "memory_bytes": result.memory,
         }

@@ -53,8 +53,8 @@ class GoldenRowsError(ArtifactError):
     """The model loads, and answers otherwise than when it was exported."""
 
 
-# Takes rows of shape (n, features), float64; gives predictions, shape (n,), and for classifiers
-# probabilities, shape (n, classes).
+# Takes rows of shape (n, features), as floats; gives predictions, shape (n,), and for
+# classifiers probabilities, shape (n, classes).
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 
 
@@ -183,7 +183,7 @@ def read_onnx(data: bytes, card: Card) -> Predict:
     truth = card.labels is not None and isinstance(card.labels[0], bool)  # ONNX has 0 and 1 for them
 
     def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        predictions, *rest = session.run(wanted, {takes: rows.astype(np.float32)})
+        predictions, *rest = session.run(wanted, {takes: rows.astype(np.float32, copy=False)})
         predictions = predictions.reshape(len(rows))
         return predictions.astype(bool) if truth else predictions, rest[0] if rest else None
 

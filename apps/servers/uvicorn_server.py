@@ -37,6 +37,7 @@ def run(app, service) -> None:
         log_level="error",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
@@ -73,6 +74,44 @@ def cut_off_stalled(connections) -> None:
         connection.cut_off_if_stalled(now)
 
 
+class Corked:
+    """A transport that keeps an answer's head until its body comes, as ASGI wants it, and in a crowd all of it
+    until the end of the turn: one system call and one packet for what uvicorn by itself sends in two."""
+
+    def __init__(self, transport, loop, crowd) -> None:
+        self._transport, self._loop, self._crowd = transport, loop, crowd
+        self._kept: list[bytes] = []
+        self._later = False  # whether `_flush` is going to be called
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        self._kept.append(data)
+        if self._later:
+            return
+        if self._crowd.several:
+            self._later = True
+            self._loop.call_soon(self.flush)
+        elif len(self._kept) > 1 or not data.startswith(b"HTTP/1.1 ") or data.startswith(b"HTTP/1.1 100"):
+            self.flush()
+
+    def end(self) -> None:
+        """An answer is complete: that to a HEAD has no body."""
+        if self._kept and not self._later:
+            self.flush()
+
+    def flush(self) -> None:
+        kept, self._kept, self._later = self._kept, [], False
+        if kept:
+            self._transport.write(b"".join(kept))
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str):
+        return getattr(self._transport, name)
+
+
 def strict(gate: Gate) -> type[HttpToolsProtocol]:
     """uvicorn's HTTP protocol, with this gate's limits and answers."""
     limits = gate.settings
@@ -85,7 +124,7 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         _arrived = b""
 
         def connection_made(self, transport) -> None:
-            super().connection_made(transport)
+            super().connection_made(Corked(transport, self.loop, gate.crowd))
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
@@ -114,6 +153,10 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                 raise ValueError("chunk extensions without measure")
             self._begun = None
             super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            self.transport.end()
+            super().on_response_complete()
 
         def _is_padded(self) -> bool:
             """True where much is neither head nor body: chunk extensions (RFC 9112, section 7.1.1)."""
@@ -158,7 +201,8 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
                 *(f"{n.lower()}: {v}" for n, v in headers),
             ]
-            self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
+            self.transport.write("\r\n".join([*lines, "", ""]).encode())
+            self.transport.write(body)
             self.transport.close()
             if running:
                 self.cycle.disconnected = True

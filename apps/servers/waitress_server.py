@@ -205,8 +205,8 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 target_bytes=request.target_bytes,
                 header_count=request.header_count,
                 header_bytes=request.header_bytes,
-                request_id=request.headers.get("X_REQUEST_ID"),
-                traceparent=request.headers.get("TRACEPARENT"),
+                request_id=request.headers.get("X_REQUEST_ID", ""),
+                traceparent=request.headers.get("TRACEPARENT", ""),
                 content_length=str(request.content_length),
             )
             status, headers, body = gate.refuse(exchange, self.problem_of(exchange))

@@ -31,8 +31,9 @@ class Middleware:
             try:
                 gate.check(exchange)
                 if environ["REQUEST_METHOD"] == "POST" or exchange.content_length:
-                    body = self.read(environ, exchange)
-                    environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
+                    exchange.body = self.read(environ, exchange)
+                    environ["wsgi.input"] = BytesIO(exchange.body)
+                    environ["CONTENT_LENGTH"] = str(len(exchange.body))
                 gate.admit(exchange)
                 return self.whole(self.app(environ, answer))
             except Problem as problem:
@@ -49,8 +50,8 @@ class Middleware:
             environ["REQUEST_METHOD"],
             path,
             target_bytes=len(path) + len(query),
-            request_id=environ.get("HTTP_X_REQUEST_ID"),
-            traceparent=environ.get("HTTP_TRACEPARENT"),
+            request_id=environ.get("HTTP_X_REQUEST_ID", ""),
+            traceparent=environ.get("HTTP_TRACEPARENT", ""),
             content_type=environ.get("CONTENT_TYPE", ""),
             content_encoding=environ.get("HTTP_CONTENT_ENCODING", ""),
             content_length=environ.get("CONTENT_LENGTH", ""),

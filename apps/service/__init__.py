@@ -5,18 +5,19 @@ The doors use `build` and `Service`, and nothing else."""
 import sys
 
 from apps.service import contract, open_inference, openapi, problems
+from apps.service.batching import Outcome
 from apps.service.exchange import Exchange, Gate
 from apps.service.lifecycle import Lifecycle
-from apps.service.logs import configure
+from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
-from apps.service.model import Model, Outcome, Serving
+from apps.service.model import Model, Serving
 from apps.service.prediction import Prediction
 from apps.service.problems import Problem
 from apps.service.routes import ROUTES, allow, template_of
 from apps.service.settings import Settings, SettingsError, read
 from apps.service.tracing import Tracing
 
-__all__ = ["Problem", "Service", "build"]
+__all__ = ["Exchange", "Problem", "Service", "build"]
 
 VERSION = "0.3.0"
 
@@ -30,22 +31,22 @@ def build(app: str, port: int) -> "Service":
         sys.exit(f"{app}: {error}")
     log = configure(settings)
     metrics = Metrics(app)
-    tracing = Tracing(settings, app)
-    return Service(
-        app, settings, log, metrics, tracing, Model(settings.model_path, settings.model_format, log, metrics)
-    )
+    model = Model(settings.model_path, settings.model_format, log, metrics)
+    return Service(app, settings, log, RequestLog(settings, log), metrics, Tracing(settings, app), model)
 
 
 class Service:
     """What a server can do, one method for each route. Its parts come from outside, so that a test may bring
     its own."""
 
-    def __init__(self, app: str, settings: Settings, log, metrics, tracing, model: Model) -> None:
+    def __init__(
+        self, app: str, settings: Settings, log, request_log, metrics, tracing, model: Model
+    ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.metrics, self.tracing, self.model = metrics, tracing, model
         self.lifecycle = Lifecycle()
-        self._stop_exporter = None
-        self.gate = Gate(settings, log, metrics, tracing)
+        self._stop_exporter, self._request_log = None, request_log
+        self.gate = Gate(settings, log, request_log, metrics, tracing)
         deep = settings.max_json_depth
         self._one = contract.Reader(contract.PredictRequest, '{"features": [numbers]}', deep)
         self._many = contract.Reader(contract.BatchRequest, '{"instances": [[numbers], ...]}', deep)
@@ -70,6 +71,7 @@ class Service:
             self._stop_exporter()
         self.model.close()
         self.tracing.close()
+        self._request_log.flush()
 
     # --- errors
     def problem_of(self, status: int, path: str) -> Problem:
@@ -134,12 +136,12 @@ class Service:
         return contract.encode({"models": [entry]})
 
     # --- predictions
-    def predict(self, exchange: Exchange, body: bytes) -> Prediction:
+    def predict(self, exchange: Exchange) -> Prediction:
         """One row. Raises Problem where the body is not what it should be."""
         with exchange.trace.span("validate"):
             self._check_type(exchange)
             serving = self.model.serving
-            features = self._one.read(body).features
+            features = self._one.read(exchange.body).features
             contract.check_features([features], serving, one=True)
 
         def tell(outcome: Outcome) -> bytes:
@@ -154,14 +156,14 @@ class Service:
                 )
             )
 
-        return self._prediction(exchange, serving, [features], tell)
+        return Prediction(self, exchange, serving, [features], tell)
 
-    def predict_batch(self, exchange: Exchange, body: bytes) -> Prediction:
+    def predict_batch(self, exchange: Exchange) -> Prediction:
         """Up to MAX_BATCH_ROWS rows, all or none of them. Raises Problem."""
         with exchange.trace.span("validate"):
             self._check_type(exchange)
             serving = self.model.serving
-            rows = self._many.read(body).instances
+            rows = self._many.read(exchange.body).instances
             self._check_count(len(rows))
             contract.check_features(rows, serving)
 
@@ -179,11 +181,7 @@ class Service:
                 )
             )
 
-        return self._prediction(exchange, serving, rows, tell)
-
-    def _prediction(self, exchange: Exchange, serving: Serving, rows: list, tell) -> Prediction:
-        timeout = self.settings.predict_timeout_seconds
-        return Prediction(exchange, serving, rows, tell, timeout=timeout, log=self.log, metrics=self.metrics)
+        return Prediction(self, exchange, serving, rows, tell)
 
     def _check_count(self, rows: int) -> None:
         limit = self.settings.max_batch_rows
@@ -225,24 +223,21 @@ class Service:
         self._ready()
         return contract.encode({"name": serving.name, "ready": True})
 
-    def v2_infer(self, exchange: Exchange, body: bytes, name: str, version: str | None = None) -> Prediction:
+    def v2_infer(self, exchange: Exchange, name: str, version: str | None = None) -> Prediction:
         """Rows as a tensor. Raises Problem."""
         with exchange.trace.span("validate"):
             self._check_type(exchange)
             serving = self._named(name, version)
-            request = self._tensors.read(body)
+            request = self._tensors.read(exchange.body)
             rows = open_inference.rows_of(request, serving)
             self._check_count(len(rows))
             contract.check_features(rows, serving)
             open_inference.check_outputs(request, serving)
-        return self._prediction(
-            exchange,
-            serving,
-            rows,
-            lambda outcome: contract.encode(
-                open_inference.answer(request, outcome, serving, exchange.request_id)
-            ),
-        )
+
+        def tell(outcome: Outcome) -> bytes:
+            return contract.encode(open_inference.answer(request, outcome, serving, exchange.request_id))
+
+        return Prediction(self, exchange, serving, rows, tell)
 
     def _named(self, name: str, version: str | None) -> Serving:
         serving = self.model.serving

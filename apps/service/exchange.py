@@ -3,11 +3,13 @@
 The two middlewares (ASGI, WSGI) bring requests here and carry the answers back; what happens to a request
 is decided here, once for both."""
 
-import os
 import re
 import threading
-import time
+from collections.abc import Callable
+from random import getrandbits
+from time import perf_counter
 
+from apps.service.batching import Crowd
 from apps.service.problems import MEDIA_TYPE, Problem, render
 from apps.service.routes import OTHER, template_of
 
@@ -17,10 +19,12 @@ ALWAYS_ADMITTED = {"/health", "/health/live", "/health/ready", "/v2/health/live"
 
 
 class Exchange:
-    """What is known of one request. Nothing in it is the client's own text but a well-formed request id."""
+    """What is known of one request. Of the client's own text it holds the body, the headers that say how to
+    read it, and a well-formed request id."""
 
     __slots__ = (
         "admitted",
+        "body",
         "content_encoding",
         "content_length",
         "content_type",
@@ -40,10 +44,14 @@ class Exchange:
 class Gate:
     """Where every request comes in and every answer goes out."""
 
-    def __init__(self, settings, log, metrics, tracing) -> None:
-        self.settings, self._log, self._metrics, self._tracing = settings, log, metrics, tracing
-        self._in_flight = 0
+    def __init__(self, settings, log, request_log, metrics, tracing) -> None:
+        self.settings, self._log, self._request_log = settings, log, request_log
+        self._metrics, self._tracing = metrics, tracing
+        self.in_flight = 0
+        self._max_in_flight = settings.max_in_flight
         self._lock = threading.Lock()
+        self.crowd = Crowd()
+        metrics.in_flight = lambda: self.in_flight
 
     def open(
         self,
@@ -53,23 +61,26 @@ class Gate:
         target_bytes: int = 0,
         header_count: int = 0,
         header_bytes: int = 0,
-        request_id: str | None = None,
-        traceparent: str | None = None,
+        request_id: str = "",
+        traceparent: str = "",
         content_type: str = "",
         content_encoding: str = "",
         content_length: str = "",
     ) -> Exchange:
         """A request whose head has arrived. Raises nothing: what is wrong with it, `check` tells."""
         exchange = Exchange()
-        exchange.started = time.perf_counter()
+        exchange.started = perf_counter()
         exchange.method = method if method in METHODS else OTHER
         exchange.route = template_of(path)
-        exchange.request_id = request_id if request_id and REQUEST_ID(request_id) else os.urandom(16).hex()
+        if request_id and REQUEST_ID(request_id):
+            exchange.request_id = request_id
+        else:
+            exchange.request_id = f"{getrandbits(128):032x}"
         exchange.trace = self._tracing.begin(traceparent, exchange.method, exchange.route)
         exchange.target_bytes, exchange.header_count = target_bytes, header_count
         exchange.header_bytes = header_bytes
         exchange.content_type, exchange.content_encoding = content_type, content_encoding
-        exchange.content_length = content_length
+        exchange.content_length, exchange.body = content_length, b""
         exchange.problem = exchange.version = None
         exchange.admitted = False
         return exchange
@@ -120,14 +131,12 @@ class Gate:
         if exchange.route in ALWAYS_ADMITTED:
             return
         with self._lock:
-            if self._in_flight >= self.settings.max_in_flight:
-                self._metrics.shed()
-                raise Problem(
-                    "overloaded", "as many requests as this server takes at once are being answered"
-                )
-            self._in_flight += 1
-        exchange.admitted = True
-        self._metrics.enter()
+            if self.in_flight < self._max_in_flight:
+                self.in_flight += 1
+                exchange.admitted = True
+                return
+        self._metrics.shed()
+        raise Problem("overloaded", "as many requests as this server takes at once are being answered")
 
     def refuse(self, exchange: Exchange, problem: Problem) -> tuple[int, list[tuple[str, str]], bytes]:
         """The status, headers and body that tell a client of a problem."""
@@ -136,13 +145,14 @@ class Gate:
         headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), *problem.headers]
         return problem.status, headers, body
 
-    def close(self, exchange: Exchange, status: int) -> None:
-        """The answer has gone out: one line in the log, one count in the metrics. Call it exactly once."""
-        seconds = time.perf_counter() - exchange.started
+    def close(self, exchange: Exchange, status: int, later: Callable | None = None) -> None:
+        """The answer has gone out: one line in the log, one count in the metrics. Call it exactly once.
+
+        `later`: an event loop's call_soon, with which the lines of one turn are written together."""
+        seconds = perf_counter() - exchange.started
         if exchange.admitted:
             with self._lock:
-                self._in_flight -= 1
-            self._metrics.leave()
+                self.in_flight -= 1
         self._metrics.request(exchange.method, exchange.route, status, seconds)
         fields = {
             "method": exchange.method,
@@ -158,7 +168,7 @@ class Gate:
             fields["problem"] = exchange.problem.kind.slug
             if status < 500:
                 self._metrics.invalid(exchange.problem.reason)
-        self._log.info("request", **fields)
+        self._request_log(fields, later)
         exchange.trace.end(status)
 
     def broke(self, exchange: Exchange, error: BaseException) -> Problem:

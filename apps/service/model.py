@@ -5,12 +5,12 @@ and it tries again once the files have changed."""
 
 import threading
 import time
-from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
-from apps.service.batching import Batcher
+from apps.service.batching import Batcher, Outcome, Turn
 from apps.service.contract import ModelVersion
 from apps.service.problems import Problem
 from model_training.artifact import (
@@ -43,14 +43,6 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The answer for n rows: raw labels or values, and for classifiers that have them n rows of shares."""
-
-    predictions: list
-    probabilities: list[list[float]] | None
-
-
 class Serving:
     """A loaded model with all that a request needs of it, looked up once."""
 
@@ -67,24 +59,26 @@ class Serving:
         self.classes = card.classes
         self.has_probabilities = card.has_probabilities
         self.identity = ModelVersion(card.name, card.version)
+        self.full_name = f"{card.name} {card.version}"
         self.card_json = card.to_json().encode()
         self.inline = loaded.format == "onnx"
-        self.batcher = Batcher(loaded.predict)
+        self._dtype = np.float32 if self.inline else np.float64
+        self.batcher, self.turn = Batcher(self.predict), Turn(self.predict)
         self._predict = loaded.predict
 
     def predict(self, rows: list[list[float]]) -> Outcome:
-        """Answer here and now."""
-        return self.outcome(*self._predict(np.array(rows, np.float64)))
-
-    def outcome(self, predictions: np.ndarray, probabilities: np.ndarray | None) -> Outcome:
-        """What the library answered, as plain values. ValueError for what JSON has no word for."""
-        if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
+        """The model's answer, as plain values. ValueError for what JSON has no word for."""
+        predictions, probabilities = self._predict(np.array(rows, self._dtype))
+        answers = predictions.tolist()
+        if predictions.dtype.kind == "f" and not all(map(isfinite, answers)):
             raise ValueError("the model's answer is not a finite number")
         if probabilities is None:
-            return Outcome(predictions.tolist(), None)
-        if not np.isfinite(probabilities).all():
-            raise ValueError("a probability is not a finite number")
-        return Outcome(predictions.tolist(), probabilities.tolist())
+            return Outcome(answers, None)
+        shares = probabilities.tolist()
+        for row in shares:
+            if not isfinite(sum(row)):
+                raise ValueError("a probability is not a finite number")
+        return Outcome(answers, shares)
 
 
 class Model:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from apps.service.model import Outcome, Serving
+from apps.service.batching import Outcome
+from apps.service.model import Serving
 from apps.service.problems import Problem
 
 Parameters = dict[str, str | float | bool | None]

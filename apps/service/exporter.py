@@ -1,0 +1,77 @@
+"""The metrics' own port. With several workers each listens on it, and whichever is asked answers for all."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+EVERY_SECONDS = 1.0  # the values of this process go to those of the others
+
+
+class Exporter:
+    """Serves a registry over HTTP. `flush` brings it up to date and is called before anybody reads it."""
+
+    def __init__(self, registry: CollectorRegistry, flush: Callable[[], None]) -> None:
+        self._flush, self._stopped = flush, threading.Event()
+        self._folder = os.environ.get(FOLDER)
+        self._registry = registry
+        if self._folder:
+            self._registry = CollectorRegistry()
+            MultiProcessCollector(self._registry)
+        self._app = make_wsgi_app(self._registry)
+        self._server: ThreadingWSGIServer | None = None
+
+    def start(self, host: str, port: int) -> None:
+        """Raises OSError where the port is not to be had."""
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        attributes = {"address_family": family, "allow_reuse_port": bool(self._folder)}
+        kind = type("Server", (ThreadingWSGIServer,), attributes)
+        self._server = make_server(host, port, self._answer, kind, Handler)
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        if self._folder:
+            threading.Thread(target=self._keep_current, name="metrics values", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+        self._flush()
+
+    def _answer(self, environ: dict, start_response: Callable):
+        self._flush()
+        if self._folder:
+            forget_dead_workers(Path(self._folder))
+        return self._app(environ, start_response)
+
+    def _keep_current(self) -> None:
+        while not self._stopped.wait(EVERY_SECONDS):
+            self._flush()
+
+
+class Handler(WSGIRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+def forget_dead_workers(folder: Path) -> None:
+    """Gauges of a worker that was killed: what it was doing it does no more. Its counters stay."""
+    for path in folder.glob("gauge_live*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            with suppress(OSError):
+                mark_process_dead(pid, str(folder))
+        except OSError:
+            continue
