@@ -17,6 +17,8 @@ BACKLOG = 2048
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
 UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ /[!-~]* HTTP/1\.[01]\r\n").match
+TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
+TARGET = re.compile(rb"/|https?://[^/]").match
 
 
 def run(app, service) -> None:
@@ -91,6 +93,10 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             self._arrived = data
             self._received += len(data)
+            if self._begun is None and TWO_SPACES(data):
+                self.on_message_begin()
+                self.send_400_response("")
+                return
             super().data_received(data)
             if self._begun is not None and not self.transport.is_closing():
                 if "path" in self.scope:
@@ -104,6 +110,15 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self._begun, self._received, self._body = time.monotonic(), len(self._arrived), 0
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if "path" not in self.scope:  # what comes after the head is a trailer, and no header
+                super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            if not TARGET(self.url) and not (self.url == b"*" and self.parser.get_method() == b"OPTIONS"):
+                raise ValueError("no target (RFC 9112, section 3.2)")
+            super().on_headers_complete()
 
         def on_body(self, body: bytes) -> None:
             self._body += len(body)
@@ -141,6 +156,8 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                 self._refuse(gate.too_long())
             elif not url and UNKNOWN_METHOD(self._arrived):
                 self._refuse(gate.unknown_method())
+            elif self._body > limits.max_body_bytes:
+                self._refuse(gate.too_large())
             else:
                 self._refuse(gate.malformed())
 

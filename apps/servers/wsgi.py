@@ -20,6 +20,7 @@ class Middleware:
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         gate, exchange = self.gate, self.open(environ)
         environ["exchange"] = exchange
+        environ.pop("HTTP_UPGRADE", None)  # Flask would look among routes for WebSockets only
         status = 500
 
         def answer(line: str, headers: list, exc_info=None):

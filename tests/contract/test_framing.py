@@ -81,7 +81,6 @@ REFUSED = {
     "chunk-underscore": (CHUNKED + b"1_e\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
     "chunk-space-before": (CHUNKED + b" 1e\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
     "chunk-overflow": (CHUNKED + b"1000000000000001e\r\n" + ROW + b"\r\n0\r\n\r\n", (400, 413)),
-    "chunk-22-gigabytes": (CHUNKED + b"FFFFFFFFFFFF\r\n" + ROW, (400, 413)),
     "chunk-long-size": (CHUNKED + b"0" * 20_000, 400),
     "chunk-longer-than-said": (CHUNKED + b"1d\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
     "chunk-no-crlf-after": (CHUNKED + b"1e\r\n" + ROW + b"0\r\n\r\n", 400),
