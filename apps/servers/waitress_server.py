@@ -59,6 +59,7 @@ def run(app, service) -> None:
         inbuf_overflow=settings.max_body_bytes + FRAMING_ALLOWED,
     )
     server.channel_class = strict(service.gate)
+    server.handle_accept = accept_all(server)
     Loop(server, service).run()
 
 
@@ -73,6 +74,19 @@ def connection_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     return min(CONNECTIONS, max(soft - 128, 64))
+
+
+def accept_all(server):
+    """waitress accepts one connection for each look at all of them: in a flood, the last would wait long."""
+    accept_one = server.handle_accept
+
+    def accept() -> None:
+        count = -1
+        while count < len(server._map) < server.adj.connection_limit:
+            count = len(server._map)
+            accept_one()
+
+    return accept
 
 
 class Loop:
