@@ -221,6 +221,11 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 self.expect_continue = False
 
     class StrictTask(WSGITask):
+        def get_environment(self) -> dict:
+            environ = super().get_environment()
+            environ["PATH_INFO"] = self.request.path  # in which waitress folds slashes that lead
+            return environ
+
         def build_response_header(self) -> bytes:
             if getattr(self.channel.server, "draining", False):
                 self.set_close_on_finish()

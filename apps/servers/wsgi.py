@@ -7,7 +7,7 @@ from http import HTTPStatus
 from io import BytesIO
 
 from apps.service.exchange import Exchange, Gate
-from apps.service.problems import Problem
+from apps.service.problems import Problem, of_status
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -31,6 +31,8 @@ class Middleware:
         try:
             try:
                 gate.check(exchange)
+                if environ["PATH_INFO"].startswith("//"):  # which Flask takes for one slash
+                    raise of_status(404)
                 if environ["REQUEST_METHOD"] == "POST" or exchange.content_length:
                     body = self.read(environ, exchange)
                     environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
