@@ -120,7 +120,7 @@ def answer(body: bytes, media_type: str = "application/json") -> Response:
 
 def main() -> None:
     service = build("flask_app", port=5000)
-    waitress_server.run(create_app(service), service)
+    waitress_server.run(create_app, service)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ class Middleware:
             except Disconnected:
                 if exchange.problem is not None:  # the server has refused the rest of it
                     status = exchange.problem.status
+            except asyncio.CancelledError:  # told to stop, and its grace time is over
+                if status == 499:
+                    status = await self.refuse(exchange, gate.given_up(), send)
             except Exception as error:
                 problem = gate.broke(exchange, error)
                 if status == 499:  # nothing has been sent yet

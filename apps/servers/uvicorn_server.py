@@ -21,8 +21,8 @@ TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser tak
 TARGET = re.compile(rb"/|https?://[^/]").match
 
 
-def run(app, service) -> None:
-    """Serve until told to stop. Ends the process with one line where it cannot begin."""
+def run(create_app, service) -> None:
+    """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
@@ -32,7 +32,7 @@ def run(app, service) -> None:
             "stop what listens there, or set PORT"
         )
     config = uvicorn.Config(
-        app,
+        create_app(service),
         http=strict(service.gate),
         ws="none",
         log_config=None,

@@ -3,6 +3,7 @@ clients that stall are cut off, and a request to stop drains first and ends with
 
 waitress reads a request whole before a thread sees it, so a slow client never holds one."""
 
+import logging
 import re
 import signal
 import socket
@@ -36,8 +37,8 @@ REQUEST_LINE = re.compile(
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*").fullmatch
 
 
-def run(app, service) -> None:
-    """Serve until told to stop. Ends the process with one line where it cannot begin."""
+def run(create_app, service) -> None:
+    """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
@@ -46,8 +47,9 @@ def run(app, service) -> None:
             f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
             "stop what listens there, or set PORT"
         )
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every request that waits
     server = create_server(
-        app,
+        create_app(service),
         sockets=[listener],
         threads=settings.max_in_flight + SPARE_THREADS,
         ident=None,
