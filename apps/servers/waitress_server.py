@@ -200,6 +200,7 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 raise ParsingError("malformed")
             if line.partition(b" ")[0].decode() not in METHODS:
                 self.problem = gate.unknown_method()
+                self.path = unquote_bytes_to_wsgi((found[1] or found[2]).partition(b"?")[0])
                 raise ParsingError("unknown method")
             super().parse_header(header_plus)
             if self.content_length >= PAST_COUNTING:
@@ -225,7 +226,7 @@ def strict(gate: Gate) -> type[HTTPChannel]:
     class StrictTask(WSGITask):
         def get_environment(self) -> dict:
             environ = super().get_environment()
-            environ["PATH_INFO"] = self.request.path  # in which waitress folds slashes that lead
+            environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
             return environ
 
         def build_response_header(self) -> bytes:

@@ -31,12 +31,12 @@ class Middleware:
         try:
             try:
                 gate.check(exchange)
-                if environ["PATH_INFO"].startswith("//"):  # which Flask takes for one slash
-                    raise of_status(404)
                 if environ["REQUEST_METHOD"] == "POST" or exchange.content_length:
                     body = self.read(environ, exchange)
                     environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
                 gate.admit(exchange)
+                if environ["PATH_INFO"].startswith("//"):  # Werkzeug would fold them
+                    raise of_status(404)
                 return self.whole(self.app(environ, answer))
             except Problem as problem:
                 body = self.refuse(exchange, problem, answer)
