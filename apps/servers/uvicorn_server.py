@@ -83,13 +83,14 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         _begun: float | None = None  # since when a request has been arriving
         _received = _body = 0  # bytes of it, all told, and those of its body
         _arrived = b""
+        _own = 0  # bytes of what has just arrived that may be the next request's
 
         def connection_made(self, transport) -> None:
             super().connection_made(transport)
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
-            self._arrived = data
+            self._arrived, self._own = data, len(data)
             self._received += len(data)
             super().data_received(data)
             if self._begun is not None and not self.transport.is_closing():
@@ -103,7 +104,7 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._begun, self._received, self._body = time.monotonic(), len(self._arrived), 0
+            self._begun, self._received, self._body = time.monotonic(), self._own, 0
 
         def on_body(self, body: bytes) -> None:
             self._body += len(body)
@@ -112,7 +113,7 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         def on_message_complete(self) -> None:
             if self._is_padded():
                 raise ValueError("chunk extensions without measure")
-            self._begun = None
+            self._begun, self._own = None, 0  # of the next one's share in this packet nobody tells
             super().on_message_complete()
 
         def _is_padded(self) -> bool:
