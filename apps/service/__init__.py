@@ -4,7 +4,7 @@ The doors use `build` and `Service`, and nothing else."""
 
 import sys
 
-from apps.service import contract, open_inference, openapi, problems
+from apps.service import contract, open_inference, problems
 from apps.service.exchange import Exchange, Gate
 from apps.service.lifecycle import Lifecycle
 from apps.service.logs import configure
@@ -86,11 +86,19 @@ class Service:
 
     # --- documents
     def openapi(self) -> bytes:
-        return openapi.document(self)
+        from apps.service import openapi  # what few ask for costs no start-up anything
+
+        try:
+            serving = self.model.serving
+        except Problem:
+            serving = None
+        return contract.encode(openapi.document(self.app, VERSION, self.settings, serving))
 
     def docs(self, file: str) -> tuple[bytes, str]:
-        """A file of the documentation page, and its media type."""
-        return openapi.docs(file)
+        """A file of the documentation page, and its media type. Raises Problem 404 for one not of it."""
+        from apps.service import docs
+
+        return docs.read(file)
 
     # --- health
     def health(self) -> bytes:
