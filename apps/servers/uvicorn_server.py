@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from http import HTTPStatus
+from urllib.parse import unquote
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,7 +17,7 @@ from apps.service.problems import Problem
 BACKLOG = 2048
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
-UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ /[!-~]* HTTP/1\.[01]\r\n").match
+UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
 
 
 def run(app, service) -> None:
@@ -140,19 +141,19 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             url = getattr(self, "url", b"")
             if len(url) > limits.max_url_bytes:
                 self._refuse(gate.too_long())
-            elif not url and UNKNOWN_METHOD(self._arrived):
-                self._refuse(gate.unknown_method())
+            elif not url and (line := UNKNOWN_METHOD(self._arrived)):
+                self._refuse(gate.unknown_method(), unquote(line[1].decode().partition("?")[0]))
             else:
                 self._refuse(gate.malformed())
 
-        def _refuse(self, problem: Problem) -> None:
+        def _refuse(self, problem: Problem, path: str = "") -> None:
             """Answer in the place of an app that has not seen the whole request, and close."""
             running = self.cycle is not None and not self.cycle.response_complete
             if running and self.cycle.response_started:
                 self.transport.close()
                 return
             exchange = self.scope.get("exchange") if running else None
-            exchange = exchange or gate.open(self.scope.get("method", ""), self.scope.get("path", ""))
+            exchange = exchange or gate.open(self.scope.get("method", ""), path or self.scope.get("path", ""))
             status, headers, body = gate.refuse(exchange, problem)
             headers += [("X-Request-ID", exchange.request_id), ("Connection", "close")]
             lines = [
