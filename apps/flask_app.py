@@ -17,6 +17,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
     app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
 
     def read(path: str):

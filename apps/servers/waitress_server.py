@@ -187,6 +187,11 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 self.error, self.completed = BadRequest(""), True
 
     class StrictTask(WSGITask):
+        def get_environment(self) -> dict:
+            environ = super().get_environment()
+            environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
+            return environ
+
         def build_response_header(self) -> bytes:
             if getattr(self.channel.server, "draining", False):
                 self.set_close_on_finish()

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from io import BytesIO
 
 from apps.service.exchange import Exchange, Gate
-from apps.service.problems import Problem
+from apps.service.problems import Problem, of_status
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -34,6 +34,8 @@ class Middleware:
                     body = self.read(environ, exchange)
                     environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
                 gate.admit(exchange)
+                if environ["PATH_INFO"].startswith("//"):  # Werkzeug would fold them
+                    raise of_status(404)
                 return self.whole(self.app(environ, answer))
             except Problem as problem:
                 body = self.refuse(exchange, problem, answer)
