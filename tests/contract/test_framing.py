@@ -184,6 +184,15 @@ def test_requests_sent_at_once_are_answered_in_order(full):
         ]
 
 
+def test_a_request_close_behind_a_large_one_is_answered(full):
+    """Its bytes arrive together with the end of a body that is longer than all heads may be."""
+    body = ROW + b" " * 200_000
+    for server in full.values():
+        with Connection(server.url) as connection:
+            connection.send(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + GET + b"\r\n")
+            assert [connection.receive().status for _ in range(2)] == [200, 200]
+
+
 @pytest.mark.parametrize(
     "raw", [HEAD + b"Content-Length: 30\r\n\r\n" + ROW, CHUNKED + b"1e\r\n" + ROW + b"\r\n0\r\n\r\n"]
 )
