@@ -131,7 +131,7 @@ def answer(body: bytes, media_type: str = "application/json") -> Response:
 
 def main() -> None:
     service = build("fastapi_app", port=8000)
-    uvicorn_server.run(create_app(service), service)
+    uvicorn_server.run(create_app, service)
 
 
 if __name__ == "__main__":

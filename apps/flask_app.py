@@ -17,6 +17,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
     app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
 
     def read(path: str):
@@ -121,7 +122,7 @@ def answer(body: bytes, media_type: str = "application/json") -> Response:
 
 def main() -> None:
     service = build("flask_app", port=5000)
-    waitress_server.run(create_app(service), service)
+    waitress_server.run(create_app, service)
 
 
 if __name__ == "__main__":

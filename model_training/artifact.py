@@ -155,7 +155,13 @@ def agree(found, expected) -> bool:
 
 def check_golden_rows(card: Card, predict: Predict) -> None:
     rows = np.array([row.features for row in card.golden])
-    predictions, probabilities = predict(rows)
+    try:
+        predictions, probabilities = predict(rows)
+    except Exception as error:  # the card has another number of features, say
+        raise GoldenRowsError(
+            f"{card.name} {card.version}: the model does not take the card's golden rows ({error}): "
+            "the card is another model's, train again"
+        ) from error
     for number, row in enumerate(card.golden):
         found = predictions[number]
         right = agree(found, row.prediction)

@@ -4,10 +4,11 @@ After M. Mitchell and others, Model Cards for Model Reporting (2019), cut down t
 """
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
 class CardError(ValueError):
@@ -19,7 +20,7 @@ Label = bool | float | str
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Feature(Part):
@@ -76,17 +77,33 @@ class Card(Part):
     title: str
     origin: str
     task: Literal["classification", "regression"]
-    features: list[Feature]
+    features: list[Feature] = Field(min_length=1)
     target: Target
     classes: list[str] | None = None  # a name for each class, for people
     labels: list[Label] | None = None  # what the model calls them, where that is not 0, 1, 2, ...
     presets: list[Preset]
     algorithm: str
     metrics: dict[str, Metric]
-    golden: list[GoldenRow]
+    golden: list[GoldenRow] = Field(min_length=1)
     inputs: dict
     trained_at: str
     files: dict[str, ModelFile]
+
+    @field_validator("trained_at")
+    @classmethod
+    def check_time(cls, found: str) -> str:
+        """ISO 8601."""
+        datetime.fromisoformat(found)
+        return found
+
+    @model_validator(mode="after")
+    def check_lengths(self) -> "Card":
+        """Golden rows have a number for each feature, labels a class each."""
+        if any(len(row.features) != len(self.features) for row in self.golden):
+            raise ValueError("expected as many numbers in a golden row as there are features")
+        if self.labels is not None and len(self.labels) != len(self.classes or []):
+            raise ValueError("expected as many labels as there are classes")
+        return self
 
     @property
     def raw_labels(self) -> list[Label]:
@@ -112,5 +129,5 @@ def read_card(path: Path) -> Card:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CardError(f"{path} is not a model card: {where}: {first['msg']}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CardError(f"{path} cannot be read as a model card: {error}") from None

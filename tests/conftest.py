@@ -1,9 +1,10 @@
 """What several rooms' tests share: a model of this session, and the servers that serve it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from adopted import Adopted, adopt
 from classroom.servers import Server, serve
 
 from model_training import datasets
@@ -33,3 +34,16 @@ def full(iris_root: Path) -> Iterator[dict[str, Server]]:
     env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "LOG_FORMAT": "json", "METRICS_PORT": "0"}
     with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
         yield {"fastapi": fastapi, "flask": flask}
+
+
+@pytest.fixture(scope="session")
+def adopted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Adopted]:
+    """One of adopted.MAKERS by name, made and adopted when it is first asked for."""
+    made: dict[str, Adopted] = {}
+
+    def model(name: str) -> Adopted:
+        if name not in made:
+            made[name] = adopt(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return model

@@ -15,6 +15,7 @@ from apps.service.problems import Problem
 
 SWEEP_SECONDS = 0.25
 TOO_SLOW = "the request's body"
+CLOSING = {"bad-request", "not-implemented", "request-timeout"}  # nobody knows what would come next
 HEAD_NAMES = (b"x-request-id", b"traceparent", b"content-type", b"content-encoding", b"content-length")
 
 
@@ -60,6 +61,9 @@ class Middleware:
             except Disconnected:
                 if exchange.problem is not None:  # the server has refused the rest of it
                     status = exchange.problem.status
+            except asyncio.CancelledError:  # told to stop, and its grace time is over
+                if status == 499:
+                    status = await self.refuse(exchange, gate.given_up(), send)
             except Exception as error:
                 problem = gate.broke(exchange, error)
                 if status == 499:  # nothing has been sent yet
@@ -75,7 +79,7 @@ class Middleware:
             for name, value in headers:
                 found[name] = found[name] + b"," + value if name in found else value
         request_id, traceparent, content_type, encoding, length = [
-            found[name].decode("latin-1") if name in found else "" for name in HEAD_NAMES
+            found[name].strip().decode("latin-1") if name in found else "" for name in HEAD_NAMES
         ]
         return self.gate.open(
             scope["method"],
@@ -130,7 +134,7 @@ class Middleware:
     async def refuse(self, exchange: Exchange, problem: Problem, send) -> int:
         status, headers, body = self.gate.refuse(exchange, problem)
         raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-        if status == 408:
+        if problem.kind.slug in CLOSING:
             raw.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": [*raw, *marks(exchange)]})
         await send({"type": "http.response.body", "body": body})
@@ -168,10 +172,15 @@ def is_chunked(scope) -> bool:
 
 
 def check_head(scope, gate: Gate) -> None:
-    """RFC 9112: a version that we speak, exactly one Host in 1.1, no chunks in 1.0. Raises Problem."""
+    """RFC 9112: a version that we speak, exactly one Host in 1.1, no chunks in 1.0 and no other coding in
+    either. Raises Problem."""
     version, names = scope["http_version"], [name for name, _ in scope["headers"]]
     if version == "1.1":
         if names.count(b"host") != 1:
             raise gate.malformed()
     elif version != "1.0" or b"transfer-encoding" in names:
         raise gate.malformed()
+    if b"transfer-encoding" in names:
+        codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
+        if codings != [b"chunked"]:
+            raise gate.malformed()

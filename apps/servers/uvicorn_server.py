@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from http import HTTPStatus
+from urllib.parse import unquote
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,11 +17,13 @@ from apps.service.problems import Problem
 BACKLOG = 2048
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
-UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ /[!-~]* HTTP/1\.[01]\r\n").match
+UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
+TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
+TARGET = re.compile(rb"/|https?://[^/]").match
 
 
-def run(app, service) -> None:
-    """Serve until told to stop. Ends the process with one line where it cannot begin."""
+def run(create_app, service) -> None:
+    """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
@@ -30,7 +33,7 @@ def run(app, service) -> None:
             "stop what listens there, or set PORT"
         )
     config = uvicorn.Config(
-        app,
+        create_app(service),
         http=strict(service.gate),
         ws="none",
         log_config=None,
@@ -75,8 +78,8 @@ def cut_off_stalled(connections) -> None:
 
 
 class Corked:
-    """A transport that keeps an answer's head until its body comes, as ASGI wants it, and in a crowd all of it
-    until the end of the turn: one system call and one packet for what uvicorn by itself sends in two."""
+    """A transport that keeps an answer's head until its body comes, as ASGI wants it, and in a crowd both until
+    the end of the turn: one system call and one packet for what uvicorn by itself sends in two."""
 
     def __init__(self, transport, loop, crowd) -> None:
         self._transport, self._loop, self._crowd = transport, loop, crowd
@@ -122,14 +125,19 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         _begun: float | None = None  # since when a request has been arriving
         _received = _body = 0  # bytes of it, all told, and those of its body
         _arrived = b""
+        _own = 0  # bytes of what has just arrived that may be the next request's
 
         def connection_made(self, transport) -> None:
             super().connection_made(Corked(transport, self.loop, gate.crowd))
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
-            self._arrived = data
+            self._arrived, self._own = data, len(data)
             self._received += len(data)
+            if self._begun is None and TWO_SPACES(data):
+                self.on_message_begin()
+                self.send_400_response("")
+                return
             super().data_received(data)
             if self._begun is not None and not self.transport.is_closing():
                 if "path" in self.scope:
@@ -142,7 +150,16 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._begun, self._received, self._body = time.monotonic(), len(self._arrived), 0
+            self._begun, self._received, self._body = time.monotonic(), self._own, 0
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if "path" not in self.scope:  # what comes after the head is a trailer, and no header
+                super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            if not TARGET(self.url) and not (self.url == b"*" and self.parser.get_method() == b"OPTIONS"):
+                raise ValueError("no target (RFC 9112, section 3.2)")
+            super().on_headers_complete()
 
         def on_body(self, body: bytes) -> None:
             self._body += len(body)
@@ -151,7 +168,7 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         def on_message_complete(self) -> None:
             if self._is_padded():
                 raise ValueError("chunk extensions without measure")
-            self._begun = None
+            self._begun, self._own = None, 0  # of the next one's share in this packet nobody tells
             super().on_message_complete()
 
         def on_response_complete(self) -> None:
@@ -182,19 +199,21 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             url = getattr(self, "url", b"")
             if len(url) > limits.max_url_bytes:
                 self._refuse(gate.too_long())
-            elif not url and UNKNOWN_METHOD(self._arrived):
-                self._refuse(gate.unknown_method())
+            elif not url and (line := UNKNOWN_METHOD(self._arrived)):
+                self._refuse(gate.unknown_method(), unquote(line[1].decode().partition("?")[0]))
+            elif self._body > limits.max_body_bytes:
+                self._refuse(gate.too_large())
             else:
                 self._refuse(gate.malformed())
 
-        def _refuse(self, problem: Problem) -> None:
+        def _refuse(self, problem: Problem, path: str = "") -> None:
             """Answer in the place of an app that has not seen the whole request, and close."""
             running = self.cycle is not None and not self.cycle.response_complete
             if running and self.cycle.response_started:
                 self.transport.close()
                 return
             exchange = self.scope.get("exchange") if running else None
-            exchange = exchange or gate.open(self.scope.get("method", ""), self.scope.get("path", ""))
+            exchange = exchange or gate.open(self.scope.get("method", ""), path or self.scope.get("path", ""))
             status, headers, body = gate.refuse(exchange, problem)
             headers += [("X-Request-ID", exchange.request_id), ("Connection", "close")]
             lines = [

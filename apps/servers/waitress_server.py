@@ -3,6 +3,7 @@ clients that stall are cut off, and a request to stop drains first and ends with
 
 waitress reads a request whole before a thread sees it, so a slow client never holds one."""
 
+import logging
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ from waitress.server import create_server
 from waitress.task import Task, WSGITask
 from waitress.utilities import BadRequest
 
-from apps.service.exchange import Gate
+from apps.service.exchange import METHODS, Gate
 from apps.service.problems import Problem
 
 BACKLOG = 2048
@@ -27,14 +28,17 @@ SWEEP_SECONDS = 0.5
 LINGER_SECONDS = 2  # for a client that was refused to finish what it is sending, and read why
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 CONNECTIONS = 16384  # at most; fewer where the system allows fewer open files
+PAST_COUNTING = 1 << 64  # bytes, which is more than any parser of HTTP counts
 NO_LIMIT = 1 << 62  # our own limits are the ones that count
 
-REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ ([!-~]+) HTTP/1\.[01]").fullmatch
+REQUEST_LINE = re.compile(
+    rb"(?:OPTIONS (\*)|[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*|https?://[^/ ][!-~]*)) HTTP/1\.[01]"
+).fullmatch
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*").fullmatch
 
 
-def run(app, service) -> None:
-    """Serve until told to stop. Ends the process with one line where it cannot begin."""
+def run(create_app, service) -> None:
+    """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
@@ -43,8 +47,9 @@ def run(app, service) -> None:
             f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
             "stop what listens there, or set PORT"
         )
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every request that waits
     server = create_server(
-        app,
+        create_app(service),
         sockets=[listener],
         threads=settings.max_in_flight + SPARE_THREADS,
         ident=None,
@@ -56,6 +61,7 @@ def run(app, service) -> None:
         inbuf_overflow=settings.max_body_bytes + FRAMING_ALLOWED,
     )
     server.channel_class = strict(service.gate)
+    server.handle_accept = accept_all(server)
     Loop(server, service).run()
 
 
@@ -70,6 +76,19 @@ def connection_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     return min(CONNECTIONS, max(soft - 128, 64))
+
+
+def accept_all(server):
+    """waitress accepts one connection for each look at all of them: in a flood, the last would wait long."""
+    accept_one = server.handle_accept
+
+    def accept() -> None:
+        count = -1
+        while count < len(server._map) < server.adj.connection_limit:
+            count = len(server._map)
+            accept_one()
+
+    return accept
 
 
 class Loop:
@@ -135,20 +154,30 @@ def strict(gate: Gate) -> type[HTTPChannel]:
         _received = 0
 
         def received(self, data: bytes) -> int:
+            if self.body_rcv is None and (self.header_plus + data[:9]).lstrip(b"\r\n")[:1].isspace():
+                self._refuse(gate.malformed())  # waitress would begin after it
+                return len(data)
             consumed = super().received(data)
             self._received += consumed
             if self.error is None and self.chunked:
-                body = len(self.body_rcv)
+                body, coming = len(self.body_rcv), self.body_rcv.chunk_remainder
                 if body > limits.max_body_bytes:
                     self._refuse(gate.too_large())
                 elif self._received - body - self._head > FRAMING_ALLOWED:
                     self._refuse(gate.malformed())  # chunk extensions (RFC 9112, section 7.1.1)
+                elif coming + self._received >= PAST_COUNTING or not self._has_good_trailer():
+                    self._refuse(gate.malformed())
             elif self.error is None and not self.headers_finished and self._is_hopeless():
                 self._refuse(gate.malformed())
             return consumed
 
         def _refuse(self, problem: Problem) -> None:
             self.problem, self.error, self.completed = problem, BadRequest(""), True
+
+        def _has_good_trailer(self) -> bool:
+            lines = self.body_rcv.trailer.rstrip(b"\r\n").split(b"\r\n") if self.body_rcv.completed else [b""]
+            fields = [FIELD_LINE(line) for line in lines if line]
+            return all(fields) and b"content-length" not in [field[1].lower() for field in fields]
 
         def _is_hopeless(self) -> bool:
             """True where what has come of a head is no request line, so that waiting for more is in vain."""
@@ -166,11 +195,18 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             chunked = b"transfer-encoding" in names
             if names.count(b"content-length") + chunked > 1 or (chunked and line.endswith(b"0")):
                 raise ParsingError("malformed")
+            codings = [field[2].lower() for field in fields if field[1].lower() == b"transfer-encoding"]
+            if codings not in ([], [b"chunked"]):
+                raise ParsingError("malformed")
+            if line.partition(b" ")[0].decode() not in METHODS:
+                self.problem = gate.unknown_method()
+                self.path = unquote_bytes_to_wsgi((found[1] or found[2]).partition(b"?")[0])
+                raise ParsingError("unknown method")
             super().parse_header(header_plus)
-            if self.content_length >= 1 << 64:  # more than any parser of HTTP counts
+            if self.content_length >= PAST_COUNTING:
                 self.problem = gate.malformed()
                 raise ParsingError("malformed")
-            target = found[1].partition(b"#")[0]
+            target = (found[1] or found[2]).partition(b"#")[0]
             if target.startswith(b"//"):  # waitress folds these
                 self.path = unquote_bytes_to_wsgi(target.partition(b"?")[0])
             self._head = self.header_bytes_received
@@ -185,8 +221,14 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 or (line.endswith(b"1") and names.count(b"host") != 1)
             ):
                 self.error, self.completed = BadRequest(""), True
+                self.expect_continue = False
 
     class StrictTask(WSGITask):
+        def get_environment(self) -> dict:
+            environ = super().get_environment()
+            environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
+            return environ
+
         def build_response_header(self) -> bytes:
             if getattr(self.channel.server, "draining", False):
                 self.set_close_on_finish()

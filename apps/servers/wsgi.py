@@ -7,7 +7,7 @@ from http import HTTPStatus
 from io import BytesIO
 
 from apps.service.exchange import Exchange, Gate
-from apps.service.problems import Problem
+from apps.service.problems import Problem, of_status
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -20,6 +20,7 @@ class Middleware:
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         gate, exchange = self.gate, self.open(environ)
         environ["exchange"] = exchange
+        environ.pop("HTTP_UPGRADE", None)  # Flask would look among routes for WebSockets only
         status = 500
 
         def answer(line: str, headers: list, exc_info=None):
@@ -35,6 +36,8 @@ class Middleware:
                     environ["wsgi.input"] = BytesIO(exchange.body)
                     environ["CONTENT_LENGTH"] = str(len(exchange.body))
                 gate.admit(exchange)
+                if environ["PATH_INFO"].startswith("//"):  # Werkzeug would fold them
+                    raise of_status(404)
                 return self.whole(self.app(environ, answer))
             except Problem as problem:
                 body = self.refuse(exchange, problem, answer)

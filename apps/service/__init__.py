@@ -4,7 +4,7 @@ The doors use `build` and `Service`, and nothing else."""
 
 import sys
 
-from apps.service import contract, open_inference, openapi, problems
+from apps.service import contract, open_inference, problems
 from apps.service.batching import Outcome
 from apps.service.exchange import Exchange, Gate
 from apps.service.lifecycle import Lifecycle
@@ -88,11 +88,19 @@ class Service:
 
     # --- documents
     def openapi(self) -> bytes:
-        return openapi.document(self)
+        from apps.service import openapi  # what few ask for costs no start-up anything
+
+        try:
+            serving = self.model.serving
+        except Problem:
+            serving = None
+        return contract.encode(openapi.document(self.app, VERSION, self.settings, serving))
 
     def docs(self, file: str) -> tuple[bytes, str]:
-        """A file of the documentation page, and its media type."""
-        return openapi.docs(file)
+        """A file of the documentation page, and its media type. Raises Problem 404 for one not of it."""
+        from apps.service import docs
+
+        return docs.read(file)
 
     # --- health
     def health(self) -> bytes:
@@ -191,7 +199,7 @@ class Service:
             raise Problem("too-many-rows", f"expected at most {limit} rows")
 
     @staticmethod
-    def _check_type(exchange: Exchange) -> None:
+    def _check_type(exchange: Exchange, needed: bool = True) -> None:
         """Raises Problem 415 unless the body is application/json as it is. A browser's form may not stand in
         for it: that would let any web page post here."""
         if exchange.content_encoding.strip().lower() not in ("", "identity"):
@@ -201,6 +209,8 @@ class Service:
                 [("Accept-Encoding", "identity")],
             )
         found = exchange.content_type
+        if not found and not needed:
+            return
         if found != "application/json" and found.partition(";")[0].strip().lower() != "application/json":
             raise Problem("unsupported-media-type", "expected the header Content-Type: application/json")
 
@@ -224,9 +234,9 @@ class Service:
         return contract.encode({"name": serving.name, "ready": True})
 
     def v2_infer(self, exchange: Exchange, name: str, version: str | None = None) -> Prediction:
-        """Rows as a tensor. Raises Problem."""
+        """Rows as a tensor. Raises Problem. Triton's and KServe's own clients send no Content-Type."""
         with exchange.trace.span("validate"):
-            self._check_type(exchange)
+            self._check_type(exchange, needed=False)
             serving = self._named(name, version)
             request = self._tensors.read(exchange.body)
             rows = open_inference.rows_of(request, serving)

@@ -104,8 +104,8 @@ class Turn:
 
 
 class Crowd:
-    """Whether several requests come in a turn of the event loop, so that work is worth doing together. To look
-    costs a turn more: while they come one at a time, only one in sixteen is looked at."""
+    """Whether several requests come in a turn of the event loop, so that work is worth doing together.
+    To look costs a turn more: while they come one at a time, only one in sixteen is looked at."""
 
     PATIENCE = 16
 

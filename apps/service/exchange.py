@@ -125,6 +125,9 @@ class Gate:
         seconds = self.settings.request_timeout_seconds
         return Problem("request-timeout", f"expected the whole request within {seconds:g} seconds")
 
+    def given_up(self) -> Problem:
+        return Problem("draining", "this server had to stop before the answer was there")
+
     def admit(self, exchange: Exchange) -> None:
         """Count a request that has arrived whole as in flight. Raises Problem where there are too many;
         health is answered all the same, since that is when people ask for it."""

@@ -29,6 +29,7 @@ from model_training.card import CardError
 INLINE_ROWS = 64  # ONNX answers so many rows in the time that handing them to a thread would take
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 LOOK_AGAIN_SECONDS = 0.5
+LAST_WAIT_SECONDS = 2
 
 # What a client is told, never with a path or a library's own words in it.
 REASONS = {
@@ -91,11 +92,13 @@ class Model:
         self._seen: object = None
         self._looked = 0.0
         self._loading = threading.Lock()
+        self._loader: threading.Thread | None = None
 
     def start(self) -> None:
         """Load in the background; requests meanwhile get 503 model-loading."""
         if self._loading.acquire(blocking=False):
-            threading.Thread(target=self._load, name="model", daemon=True).start()
+            self._loader = threading.Thread(target=self._load, name="model", daemon=True)
+            self._loader.start()
 
     @property
     def serving(self) -> Serving:
@@ -106,6 +109,10 @@ class Model:
         return self._serving
 
     def close(self) -> None:
+        """End what runs beside the requests. Python may not end amid a library's own code, so a model that
+        is being loaded is waited for, a while."""
+        if self._loader is not None:
+            self._loader.join(LAST_WAIT_SECONDS)
         if self._serving is not None:
             self._serving.batcher.close()
 

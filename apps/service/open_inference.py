@@ -12,7 +12,12 @@ from apps.service.model import Serving
 from apps.service.problems import Problem
 
 Parameters = dict[str, str | float | bool | None]
-INPUT_TYPES = {"FP64", "FP32", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8"}
+WHOLE = {  # the least and the greatest of each integer datatype
+    name: (int(np.iinfo(name.lower()).min), int(np.iinfo(name.lower()).max))
+    for name in ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
+}
+INPUT_TYPES = {"FP64", "FP32", *WHOLE}
+PLATFORMS = {"onnx": "onnx_onnxv1", "skops": "sklearn_skops", "joblib": "sklearn_joblib"}
 DATATYPES = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL", "U": "BYTES", "O": "BYTES"}
 
 
@@ -59,7 +64,16 @@ def rows_of(request: InferRequest, serving: Serving) -> list[list[float]]:
         raise Problem(
             "invalid-input", f"expected as many numbers in data as the shape says, {rows} x {columns}"[:120]
         )
+    if tensor.datatype in WHOLE:
+        check_whole(found, tensor.datatype)
     return found
+
+
+def check_whole(rows: list[list[float]], datatype: str) -> None:
+    """Raises Problem 400 unless every number is one that the integer datatype has."""
+    low, high = WHOLE[datatype]
+    if not all(number.is_integer() and low <= number <= high for row in rows for number in row):
+        raise Problem("invalid-input", f"expected whole numbers from {low} to {high} for {datatype}")
 
 
 def outputs_of(outcome: Outcome, serving: Serving) -> dict[str, dict[str, Any]]:
@@ -113,7 +127,7 @@ def metadata(serving: Serving) -> dict[str, Any]:
     return {
         "name": serving.name,
         "versions": [serving.version],
-        "platform": f"{serving.format}_{'onnxruntime' if serving.format == 'onnx' else 'sklearn'}",
+        "platform": PLATFORMS[serving.format],
         "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, len(serving.features)]}],
         "outputs": outputs,
     }

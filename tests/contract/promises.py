@@ -1,4 +1,5 @@
-"""What every answer of the full servers has to be, every line of their log, and what no request may do to them."""
+"""What every answer of the full servers has to be, every line of their log, and what no request may do to
+them."""
 
 import json
 import re
@@ -12,12 +13,13 @@ GROWTH_ALLOWED = 20 * 1024 * 1024  # bytes
 MEMBERS = ("type", "title", "status", "detail", "instance", "request_id")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII).fullmatch
 NEVER = [b"<html", b"traceback", b'file "', b".py", b"site-packages", str(ROOT).lower().encode()]
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "other"}
 # Of a log line about one request. Whatever is not named here, a client could have written there.
 LOGGED = {
     "event": lambda found: found == "request",
     "level": lambda found: found == "info",
     "timestamp": lambda found: re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", found),
-    "method": lambda found: found in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "other"},
+    "method": METHODS.__contains__,
     "route": lambda found: re.fullmatch(r"other|/(\w+|\{\w+\}|openapi\.json)(/(\w+|\{\w+\}))*", found),
     "status": lambda found: isinstance(found, int) and 200 <= found < 600,
     "ms": lambda found: isinstance(found, float) and found >= 0,

@@ -31,7 +31,7 @@ def test_health_names_the_app_and_the_model(server):
     health = server.get("/health")
     assert health.status_code == 200
     assert health.json()["status"] == "ok"
-    assert health.json()["app"] == f"{server.name}_api_example"
+    assert health.json()["app"] == f"{server.name.removeprefix('minimal_')}_api_example"
     assert health.json()["model"] == {name: server.get("/model").json()[name] for name in ("name", "version")}
 
 

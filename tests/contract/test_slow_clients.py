@@ -22,6 +22,7 @@ STALLS = {  # what is sent at once, and what then comes byte by byte
     "body-cut": (HEAD + b'Content-Length: 40\r\n\r\n{"fea', b""),
     "body-in-drops": (HEAD + b"Content-Length: 10000\r\n\r\n", b" " * 10_000),
     "chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", b""),
+    "chunk-of-280-terabytes": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFF\r\n{", b""),
     "chunks-in-drops": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 10_000),
     "unknown-path": (b"POST /nope HTTP/1.1\r\nHost: t\r\nContent-Length: 40\r\n\r\n", b""),
 }

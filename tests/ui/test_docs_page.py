@@ -1,0 +1,48 @@
+"""The page at /docs of both full servers, in a real browser that may fetch nothing from elsewhere."""
+
+import json
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+SIZES = {"laptop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["fastapi", "flask"])
+def test_it_lists_every_route_and_tries_one_out_without_a_network(full, browser: Browser, name, size):
+    server = full[name]
+    context = browser.new_context(viewport=SIZES[size])
+    page = context.new_page()
+    asked, faults = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    expect.set_options(timeout=20_000)
+
+    page.goto(f"{server.url}/docs")
+    expect(page.get_by_text(f"Answered by {name}_app")).to_be_visible()
+    listed = page.locator(".opblock:visible .opblock-summary-path").evaluate_all(
+        "found => found.map(one => one.dataset.path)"
+    )
+    assert set(listed) == set(server.get("/openapi.json").json()["paths"])
+
+    box = page.locator("#operations-predictions-post_predict")
+    box.locator(".opblock-summary-control").click()
+    box.get_by_role("button", name="Try it out").click()
+    box.locator(".opblock-section-request-body .examples-select-element").select_option("virginica")
+    box.get_by_role("button", name="Execute").click()
+    live = box.locator(".live-responses-table")
+    expect(live.locator(".response-col_status").last).to_contain_text("200")
+    answer = json.loads(live.locator("pre.microlight").first.inner_text())
+    assert answer["label"] == "virginica"
+
+    box.get_by_role("textbox").fill('{"features": [1, 2, 3]}')
+    box.get_by_role("button", name="Execute").click()
+    expect(live.locator("pre.microlight").first).to_contain_text("/problems/invalid-input")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+    assert all(url.startswith((server.url, "data:")) for url in asked)
+    # the refusal above is one that the browser tells of by itself
+    assert [fault for fault in faults if "400" not in fault] == []
+    context.close()
