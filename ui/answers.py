@@ -206,6 +206,17 @@ def broken(server: Server) -> Failure:
     )
 
 
+def no_metrics(server: Server, why: str) -> Failure:
+    """/metrics gave nothing; the server itself may be well."""
+    where = server.metrics_url or "its own port + 100, which is beyond the last port"
+    return Failure(
+        server,
+        f"{server.name}'s metrics cannot be read at {where}: {why}.",
+        f"Its setting METRICS_PORT says at which port they are; unset, that is its own port + 100. If they "
+        f"are elsewhere, set {server.metrics_setting} to their address and start this page again.",
+    )
+
+
 def _row(member: Any, detail: str) -> int | None:
     """The row at fault, from 0: the member `row`, or as the detail names it."""
     if isinstance(member, int) and not isinstance(member, bool) and member >= 0:

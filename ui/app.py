@@ -1,6 +1,7 @@
 """The Streamlit page: python -m streamlit run ui/app.py, in the project's folder.
 
-FASTAPI_URL and FLASK_URL say where the servers are (http://127.0.0.1:8000 and http://127.0.0.1:5000).
+FASTAPI_URL and FLASK_URL say where the servers are (http://127.0.0.1:8000 and http://127.0.0.1:5000),
+FASTAPI_METRICS_URL and FLASK_METRICS_URL where their metrics are (the same host, port + 100, /metrics).
 """
 
 import sys
@@ -14,11 +15,12 @@ if str(HERE.parent) not in sys.path:  # Streamlit puts the script's folder on th
 
 st.set_page_config(page_title="Servelab", page_icon=str(HERE / "mark.svg"), layout="wide")
 st.html(HERE / "style.css")
+# The pages' folder is not named pages: Streamlit would run its files by themselves for whoever comes first.
 pages = [
-    st.Page(HERE / "pages" / "predict.py", title="Predict", default=True),
-    st.Page(HERE / "pages" / "batch.py", title="Batch"),
-    st.Page(HERE / "pages" / "compare.py", title="Compare"),
-    st.Page(HERE / "pages" / "health.py", title="Health"),
+    st.Page(HERE / "views" / "predict.py", title="Predict", default=True),
+    st.Page(HERE / "views" / "batch.py", title="Batch"),
+    st.Page(HERE / "views" / "compare.py", title="Compare"),
+    st.Page(HERE / "views" / "health.py", title="Health"),
 ]
 page = st.navigation(pages, position="hidden")
 with st.container(key="top", horizontal=True, gap="small"):  # Streamlit's own bar folds away on a phone

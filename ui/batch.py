@@ -16,9 +16,10 @@ MOST_REFUSED = 20  # rows, after which it is the input that has to be put right
 
 @dataclass
 class Run:
-    """What became of each row, in their order; None: not asked yet. `failure` ended it before its end.
+    """What became of each row, in their order; None: not asked yet.
 
-    `whole`: the rows went through POST /predict/batch, and not one by one."""
+    `whole`: the rows went through POST /predict/batch, and not one by one. `failure` ended it before its end,
+    or, where that is None, so many refused rows did."""
 
     outcomes: list[Prediction | Failure | None]
     requests: int = 0
@@ -35,6 +36,10 @@ class Run:
     def predicted(self) -> int:
         return sum(isinstance(outcome, Prediction) for outcome in self.outcomes)
 
+    @property
+    def left(self) -> int:
+        return self.outcomes.count(None)
+
 
 def run(server: Server, rows: Sequence[Sequence[float]], card: Card) -> Iterator[Run]:
     """Send all rows, and yield the run after every request.
@@ -43,7 +48,7 @@ def run(server: Server, rows: Sequence[Sequence[float]], card: Card) -> Iterator
     again. A server without batches, as the minimal ones are, gets the rows one by one.
     """
     done, size, waiting = Run([None] * len(rows)), ROWS, list(range(len(rows)))
-    while waiting and done.failure is None:
+    while waiting and done.failure is None and done.refused < MOST_REFUSED:
         part = waiting[: size if done.whole else 1]
         sent = [list(rows[index]) for index in part]
         answer = (
@@ -59,7 +64,7 @@ def run(server: Server, rows: Sequence[Sequence[float]], card: Card) -> Iterator
             row = answer.problem.row if answer.problem else None
             if slug in TOO_MUCH and len(part) > 1:
                 size = len(part) // 2
-            elif refuses_a_row(answer, row, part) and done.refused < MOST_REFUSED:
+            elif refuses_a_row(answer, row, part):
                 done.outcomes[waiting.pop(row or 0)] = answer
             else:
                 done.failure = answer

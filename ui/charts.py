@@ -16,11 +16,22 @@ DASHES = [[1, 0], [5, 3]]  # FastAPI's line and Flask's, so that they are told a
 SHAPES = ["circle", "square"]
 
 
+DARK = {"#0072B2": "#56B4E9", "#D55E00": "#F0803C"}  # the servers' colours, as the dark theme has them
+
+
+def _is_dark() -> bool:
+    return streamlit.context.theme.type == "dark"
+
+
 def _ink() -> str:
-    return "#E6E9ED" if streamlit.context.theme.type == "dark" else "#1F2933"
+    return "#E6E9ED" if _is_dark() else "#1F2933"
 
 
-def probabilities(prediction: Prediction, colour: str) -> altair.LayerChart:
+def _colour(server: Server) -> str:
+    return DARK.get(server.colour, server.colour) if _is_dark() else server.colour
+
+
+def probabilities(prediction: Prediction, server: Server) -> altair.LayerChart:
     """A bar for each class, in the model's order, with its probability written at its end."""
     frame = pandas.DataFrame(
         {
@@ -36,7 +47,7 @@ def probabilities(prediction: Prediction, colour: str) -> altair.LayerChart:
         x=altair.X("probability:Q", scale=altair.Scale(domain=[0, 1.18]), axis=None),
         tooltip=[altair.Tooltip("class:N"), altair.Tooltip("probability:Q", format=".4f")],
     )
-    bars = base.mark_bar(color=colour, cornerRadiusEnd=3, height=18).encode(
+    bars = base.mark_bar(color=_colour(server), cornerRadiusEnd=3, height=18).encode(
         opacity=altair.condition("datum.predicted", altair.value(1), altair.value(0.45))
     )
     labels = base.mark_text(align="left", dx=6, fontSize=13, color=_ink()).encode(text="text:N")
@@ -69,7 +80,7 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
     names = [timing.server.name for timing in timings]
     colour = altair.Color(
         "server:N",
-        scale=altair.Scale(domain=names, range=[timing.server.colour for timing in timings]),
+        scale=altair.Scale(domain=names, range=[_colour(timing.server) for timing in timings]),
         legend=None,
     )
     dash = altair.StrokeDash("server:N", scale=altair.Scale(domain=names, range=DASHES), legend=None)
@@ -126,11 +137,11 @@ def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: i
             "value:Q",
             title=None,
             scale=altair.Scale(domain=[0, top]),
-            axis=altair.Axis(tickCount=3, format="%" if name == "failed" else ""),
+            axis=altair.Axis(tickCount=3, format="%" if name == "failed" else ",~f"),
         ),
         color=altair.Color(
             "server:N",
-            scale=altair.Scale(domain=names, range=[server.colour for server in found]),
+            scale=altair.Scale(domain=names, range=[_colour(server) for server in found]),
             legend=None,
         ),
     )

@@ -140,17 +140,14 @@ def health(server: Server) -> Health | Failure:
 def metrics(server: Server) -> Sample | Failure:
     """What the server has counted so far, from its own port for metrics."""
     exchange = send(replace(server, url=server.metrics_url), "GET", "")
+    if isinstance(exchange, Failure):
+        return answers.no_metrics(server, "no answer came")
+    if exchange.status != 200:
+        return answers.no_metrics(server, f"the answer has status {exchange.status}")
     try:
-        if isinstance(exchange, Exchange) and exchange.status == 200:
-            return read_sample(exchange.text, time.monotonic())
-    except ValueError:
-        pass
-    return Failure(
-        server,
-        f"The metrics of {server.name} cannot be read at {server.metrics_url}.",
-        f"METRICS_PORT of {server.name} says where they are; if that is elsewhere, set "
-        f"{server.metrics_setting} to their address and start this page again.",
-    )
+        return read_sample(exchange.text, time.monotonic())
+    except ValueError as error:
+        return answers.no_metrics(server, f"what came is {error}")
 
 
 def model_card(server: Server) -> Card | Failure:

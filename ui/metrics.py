@@ -56,7 +56,7 @@ def read_sample(text: str, at: float) -> Sample:
     except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:  # what the parser raises
         raise ValueError("not in Prometheus' text format") from error
     if not ours:
-        raise ValueError(f"there is no {REQUESTS}")
+        raise ValueError(f"without {REQUESTS}")
     return Sample(at, requests.total(), requests["5"], requests["4"], tuple(sorted(buckets.items())))
 
 

@@ -33,7 +33,7 @@ def show(failure: Failure) -> None:
         st.code(command, language=None, wrap_lines=True)
 
 
-def more(problem: Problem, said: str) -> list[str]:
+def more(problem: Problem, said: str = "") -> list[str]:
     """What the server calls the problem, linked to its page on it, its detail if that was not `said` yet,
     and the id to give to its operator."""
     title = f"{problem.status} {plain(problem.title)}"

@@ -10,6 +10,7 @@ from ui.card import Card
 from ui.prediction import shown
 
 MOST = 10_000  # rows; a program that has more calls the API itself
+LARGEST = 5_000_000  # characters; for files, maxUploadSize in .streamlit/config.toml
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,29 @@ class Table:
 def decode(content: bytes) -> str:
     """The text of a file; ValueError where it has none that can be read."""
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("The file is not text in UTF-8. Save it as CSV UTF-8 and choose it again.") from None
+        text = "\0"  # as a text in UTF-16 has it too, which may pass for UTF-8
+    if "\0" in text:
+        raise ValueError("The file is not text in UTF-8. Save it as CSV UTF-8 and choose it again.")
+    return text
 
 
 def read_rows(text: str, card: Card) -> Table:
     """The rows in CSV text. The first line may name the columns, then in any order; without names they are
     the card's features in the card's order. ValueError, saying what to put right, where there are no rows."""
+    if len(text) > LARGEST:
+        raise ValueError(
+            f"The text has {len(text):,} characters, and this page takes {LARGEST:,}. Send it in parts."
+        )
     separator = max(",;\t", key=(text.strip().splitlines() or [""])[0].count)
     try:
-        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error:
-        raise ValueError("The text is not CSV: a quotation mark is missing, or a line is too long.") from None
+        raise ValueError(
+            "The text is not CSV: a quotation mark has no partner, or a line is too long."
+        ) from None
     columns, unused = range(len(card.features)), []
     if lines and any(_number(cell, separator) is None for cell in lines[0][1]):
         columns, unused = _columns(lines.pop(0)[1], card)
@@ -75,6 +85,10 @@ def _columns(names: list[str], card: Card) -> tuple[list[int], list[str]]:
     for feature in card.features:
         spellings = (_plain(feature.name), _plain(f"{feature.name} ({feature.unit})"))
         columns.append(next((found[name] for name in spellings if name in found), -1))
+        if sum(_plain(name) in spellings for name in names) > 1:
+            raise ValueError(
+                f"Two columns are named {shown(feature.name)}. Leave one of them, or rename the other."
+            )
     if -1 in columns:
         missing = [feature.name for feature, column in zip(card.features, columns, strict=True) if column < 0]
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""

@@ -48,22 +48,37 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def pair(both) -> tuple[Server, Server]:
-    """The same, as the page knows them."""
+def full_pair(full) -> tuple[Server, Server]:
+    """The full servers as the page knows them."""
+    return known(full)
+
+
+@pytest.fixture(scope="session", params=["full", "both"], ids=["full", "minimal"])
+def pair(request: pytest.FixtureRequest) -> tuple[Server, Server]:
+    """The full servers, and then the minimal ones: the page works with either."""
+    return known(request.getfixturevalue(request.param))
+
+
+def known(running: dict) -> tuple[Server, Server]:
     return tuple(
-        replace(server, url=running.url) for server, running in zip(servers(), both.values(), strict=True)
+        replace(server, url=process.url) for server, process in zip(servers(), running.values(), strict=True)
     )
 
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
-    """Run a page against two URLs, in this process and without a browser."""
+    """Run a page against two URLs, in this process and without a browser. Metrics are beside the servers
+    unless an address is given."""
 
-    def run(name: str, fastapi: str, flask: str) -> AppTest:
+    def run(
+        name: str, fastapi: str, flask: str, fastapi_metrics: str = "", flask_metrics: str = ""
+    ) -> AppTest:
         monkeypatch.setenv("FASTAPI_URL", fastapi)
         monkeypatch.setenv("FLASK_URL", flask)
+        monkeypatch.setenv("FASTAPI_METRICS_URL", fastapi_metrics)
+        monkeypatch.setenv("FLASK_METRICS_URL", flask_metrics)
         app = AppTest.from_file(str(ROOT / "ui" / "app.py"), default_timeout=30).run()
-        return app if name == "predict" else app.switch_page(f"pages/{name}.py").run()
+        return app if name == "predict" else app.switch_page(f"views/{name}.py").run()
 
     return run
 

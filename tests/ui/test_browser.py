@@ -32,12 +32,16 @@ class Classroom:
 
 @pytest.fixture(scope="module")
 def classroom(models):
-    model = {"MODEL_PATH": str(models("iris"))}
-    with serve("fastapi", env=model) as fastapi:
-        flask = Server("flask", env=model, port=free_port())
+    model, ports = {"MODEL_PATH": str(models("iris"))}, [free_port(), free_port()]
+    fastapi_model, flask_model = ({**model, "METRICS_PORT": str(port)} for port in ports)
+    with serve("fastapi", env=fastapi_model) as fastapi:
+        flask = Server("flask", env=flask_model, port=free_port())
         flask.wait()
-        with serve("ui", env={"FASTAPI_URL": fastapi.url, "FLASK_URL": flask.url}) as ui:
-            running = Classroom(ui, fastapi, flask, model)
+        env = {"FASTAPI_URL": fastapi.url, "FLASK_URL": flask.url}
+        for setting, port in zip(("FASTAPI_METRICS_URL", "FLASK_METRICS_URL"), ports, strict=True):
+            env[setting] = f"http://127.0.0.1:{port}/metrics"
+        with serve("ui", env=env) as ui:
+            running = Classroom(ui, fastapi, flask, flask_model)
             yield running
         running.flask.stop()
 
@@ -64,6 +68,16 @@ def fits(page: Page) -> None:
         assert page.evaluate(VIOLATIONS) == []
 
 
+def test_a_bookmark_leads_to_its_page_whoever_comes_first(browser: Browser, classroom: Classroom):
+    env = {"FASTAPI_URL": classroom.fastapi.url, "FLASK_URL": classroom.flask.url}
+    with serve("ui", env=env) as ui:
+        page = browser.new_context(base_url=ui.url).new_page()
+        page.goto("/batch")
+        expect(page.get_by_role("heading", name="Batch")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("link", name="Predict")).to_be_visible(timeout=20_000)
+        page.context.close()
+
+
 def test_predict(window: Page):
     window.goto("/")
     window.get_by_role("radio", name="Flask").click()
@@ -75,7 +89,7 @@ def test_predict(window: Page):
     expect(window.get_by_text("Flask answered in")).to_be_visible()
     expect(window.get_by_role("table")).to_contain_text("versicolor")
     expect(window.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first).to_be_visible()
-    expect(window.get_by_text("server: waitress")).to_be_visible()
+    expect(window.get_by_text("x-request-id: ")).to_be_visible()
     window.get_by_role("tab", name="PowerShell").click()
     expect(window.get_by_text("Invoke-RestMethod")).to_be_visible()
     fits(window)
@@ -95,13 +109,13 @@ def test_predict_with_the_keyboard_alone(window: Page):
     expect(field).to_have_attribute("aria-invalid", "true")
 
 
-def test_compare(window: Page):
+def test_compare(window: Page, classroom: Classroom):
     window.goto("/compare")
     window.get_by_role("button", name="versicolor").click()
     window.get_by_role("button", name="Send to both").click()
     expect(window.get_by_text("Both answer alike: versicolor")).to_be_visible()
     expect(window.get_by_role("heading", name="Headers that differ")).to_be_visible()
-    expect(window.get_by_role("cell", name="waitress")).to_be_visible()
+    expect(window.get_by_role("cell", name="traceparent")).to_be_visible()
     fits(window)
     window.get_by_role("tab", name="Many times").click()
     window.get_by_role("radio", name="50", exact=True).click()
@@ -114,17 +128,51 @@ def test_compare(window: Page):
     window.get_by_role("option", name="NaN").click()
     window.get_by_role("button", name="Send it to both").click()
     expect(window.get_by_text("Both refuse it alike: status 400")).to_be_visible()
+    link = window.get_by_role("link", name="400 Invalid JSON").first
+    expect(link).to_have_attribute("href", f"{classroom.fastapi.url}/problems/invalid-json")
     fits(window)
+
+
+def test_batch(window: Page):
+    window.goto("/batch")
+    window.get_by_role("button", name="Predict all").click()
+    expect(window.get_by_role("heading", name="3 of 3 rows predicted")).to_be_visible()
+    window.get_by_label("Rows as CSV").fill("5.1,3.5,1.4,0.2\n99,3.5,1.4,0.2\n5.1,,1.4,0.2")
+    window.get_by_role("button", name="Predict all").click()
+    expect(window.get_by_role("heading", name="1 of 3 rows predicted")).to_be_visible()
+    expect(window.get_by_role("cell", name="sepal width is missing")).to_be_visible()
+    fits(window)
+    with window.expect_download() as download:
+        window.get_by_role("button", name="Download the answers").click()
+    rows = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert rows[0] == "line,prediction,probability,sepal length,sepal width,petal length,petal width"
+    assert len(rows) == 2 and rows[1].startswith("1,setosa,0.98")
+    window.get_by_role("tab", name="A CSV file").click()
+    for content, said in (
+        (b"5;3,5;1;0\n6,3;3,3;6;2,5\n", "2 of 2 rows predicted"),
+        ("é,1,2,3".encode("latin-1"), "The file is not text in UTF-8."),
+    ):
+        button = window.get_by_role("button", name="Predict the file")
+        expect(button).to_be_disabled()
+        file = {"name": "rows.csv", "mimeType": "text/csv", "buffer": content}
+        window.locator("input[type=file]").set_input_files(file)
+        button.click()
+        expect(window.get_by_text(said).first).to_be_visible()
+        fits(window)
+        window.get_by_role("button", name="Remove rows.csv").click()
+    large = {"name": "rows.csv", "mimeType": "text/csv", "buffer": b"1,2,3,4\n" * 700_000}
+    window.locator("input[type=file]").set_input_files(large)
+    expect(window.get_by_text("File must be 5.0MB or smaller.")).to_be_visible()
 
 
 @pytest.mark.parametrize("window", ["phone"], indirect=True)
 def test_health_follows_a_server_that_goes_and_comes_back(window: Page, classroom: Classroom):
     window.goto("/health")
-    expect(window.get_by_text(re.compile("Ready$"))).to_have_count(2)
+    expect(window.get_by_text("yes: it predicts")).to_have_count(2)
     window.evaluate("document.body.dataset.loaded = 'once'")
     classroom.flask.stop()
     expect(window.get_by_text("Flask is not running")).to_be_visible()
-    expect(window.get_by_text("python -m apps.minimal.flask_api_example").first).to_be_visible()
+    expect(window.get_by_text("python -m apps.flask_app").first).to_be_visible()
     fits(window)
     window.get_by_role("link", name="Predict").click()
     window.get_by_role("radio", name="Flask").click()
@@ -132,8 +180,20 @@ def test_health_follows_a_server_that_goes_and_comes_back(window: Page, classroo
     window.get_by_role("link", name="Health").click()
     expect(window.get_by_text("Flask is not running")).to_be_visible()
     classroom.start_flask()
-    expect(window.get_by_text(re.compile("Ready$"))).to_have_count(2)
+    expect(window.get_by_text("yes: it predicts")).to_have_count(2)
     assert window.evaluate("document.body.dataset.loaded") == "once"
+
+
+def test_health_draws_both_servers(window: Page, classroom: Classroom):
+    window.goto("/health")
+    expect(window.get_by_role("heading", name="Requests a second")).to_be_visible()
+    for server in (classroom.fastapi, classroom.flask):
+        for body in ({"features": [5.1, 3.5, 1.4, 0.2]}, {"features": [5.1]}):
+            server.post("/predict", json=body)
+    for server in ("FastAPI", "Flask"):
+        expect(window.get_by_text(re.compile(f"{server}: .* at most 0 %"))).to_be_visible()
+    expect(window.get_by_test_id("stVegaLiteChart").locator("canvas, svg")).to_have_count(4)
+    fits(window)
 
 
 def test_dark_is_dark(browser: Browser, classroom: Classroom):

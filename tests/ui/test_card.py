@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from ui.card import read_card
 from ui.notices import plain
-from ui.prediction import number, percent, read_prediction
+from ui.prediction import number, percent, read_predictions
 
 JSON = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=9),
@@ -26,7 +26,7 @@ def test_a_real_card_is_read_whole(models, dataset, features):
     assert len(card.features) == features
     assert [preset.label for preset in card.presets] == [preset["label"] for preset in source["presets"]]
     for feature, entry in zip(card.features, source["features"], strict=True):
-        assert (feature.name, feature.unit) == (entry["name"], entry["unit"])
+        assert (feature.name, feature.unit) == (entry["name"], entry.get("unit"))
         assert (feature.minimum, feature.maximum) == (entry["minimum"], entry["maximum"])
         assert (feature.low, feature.high) == tuple(entry["observed"])
 
@@ -69,9 +69,11 @@ def test_any_rubbish_beside_the_features_is_left_out(fields, entry):
 @given(JSON, some.sampled_from([(), ("a", "b")]))
 def test_any_rubbish_for_a_prediction_is_a_value_error_or_words(body, classes):
     card = read_card({"features": ["x"], "classes": list(classes)})
-    for answer in (body, {"prediction": [body]}, {"prediction": [1], "probabilities": [body]}):
+    answers = [body, {"prediction": [body]}, {"prediction": [1], "label": body}]
+    answers += [{"prediction": [1], "probabilities": found} for found in (body, [body], {"a": body})]
+    for answer in answers:
         try:
-            assert read_prediction(answer, card).words
+            assert read_predictions(answer, card)[0].words
         except ValueError as error:
             assert str(error)
 
@@ -86,10 +88,29 @@ def test_any_rubbish_for_a_prediction_is_a_value_error_or_words(body, classes):
         ({}, {"prediction": [1], "probabilities": [[0.2, 0.8]]}, "class 1, 80 %"),
         ({"target": {"name": "price", "unit": "euro"}}, {"prediction": [152.3456]}, "152.3 euro"),
         ({}, {"prediction": [0.000012]}, "1.200e-05"),
+        (
+            {"classes": ["x"]},
+            {"prediction": [0], "label": "y", "probabilities": {"x": 0.2, "y": 0.8}},
+            "y, 80 %",
+        ),
+        ({"classes": ["0", "1"], "labels": [-1, 1]}, {"prediction": [-1]}, "0"),
+        ({"classes": ["no", "yes"], "labels": [False, True]}, {"prediction": [True]}, "yes"),
+        ({"classes": ["", "b"]}, {"prediction": [0], "label": ""}, "“”"),
     ],
 )
 def test_a_prediction_in_words(fields, body, words):
-    assert read_prediction(body, read_card({"features": ["a"], **fields})).words == words
+    assert read_predictions(body, read_card({"features": ["a"], **fields}))[0].words == words
+
+
+def test_several_predictions_are_read_in_their_order():
+    card = read_card({"features": ["a"], "classes": ["x", "y"], "card_format": 1})
+    rows = [{"x": 0.9, "y": 0.1}, {"x": 0.2, "y": 0.8}]
+    body = {"prediction": [0, 1], "label": ["x", "y"], "probabilities": rows}
+    assert [found.words for found in read_predictions(body, card, 2)] == ["x, 90 %", "y, 80 %"]
+    assert [found.words for found in read_predictions({"prediction": [0, 1]}, card, 2)] == ["x", "y"]
+    for fields in ({"prediction": [0]}, {"label": ["x"]}, {"label": "x"}, {"probabilities": rows[:1]}):
+        with pytest.raises(ValueError, match="expected"):
+            read_predictions({**body, **fields}, card, 2)
 
 
 def test_what_is_not_certain_is_not_shown_as_certain():

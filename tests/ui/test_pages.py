@@ -1,9 +1,15 @@
 """Each page as a learner meets it, run without a browser: with both servers, and with what can go wrong."""
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
+from classroom.servers import Server, free_port, serve
 from streamlit.testing.v1 import AppTest
 
-PAGES = ("predict", "compare", "health")
+from ui import batch, client
+
+PAGES = ("predict", "batch", "compare", "health")
 
 
 def press(app: AppTest, label: str) -> AppTest:
@@ -25,38 +31,42 @@ def said(app: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
 
-def test_predict_with_each_server(page, both):
-    fastapi, flask = both.values()
+def test_predict_with_each_server(page, pair):
+    fastapi, flask = pair
     app = page("predict", fastapi.url, flask.url)
     assert [field.value for field in app.number_input] == [5.1, 3.5, 1.4, 0.2]
     assert [field.max for field in app.number_input] == [11.5, 6.8, 12.8, 4.9]
     app = press(press(app, "virginica"), "Predict")
     assert app.subheader[0].value.startswith("virginica, ")
-    assert f'"{fastapi.url}/predict?probabilities=true"' in said(app)
+    assert f'"{fastapi.url}/predict"' in said(app)
     app = app.button_group[0].set_value("Flask").run()
     assert not app.subheader
     app = press(app, "Predict")
     assert app.subheader[0].value.startswith("virginica, ")
-    assert "server: waitress" in said(app) and "[6.3, 3.3, 6.0, 2.5]" in said(app)
+    assert "Flask answered in" in said(app) and "[6.3, 3.3, 6.0, 2.5]" in said(app)
     assert [list(row) for row in app.table[0].value.itertuples(index=False)][2][0] == "virginica"
     assert not app.exception
 
 
-def test_a_random_row_is_sent_as_it_stands(page, both):
-    app = press(page("predict", both["fastapi"].url, both["flask"].url), "Random row")
+def test_a_random_row_is_sent_as_it_stands(page, full):
+    app = press(page("predict", full["fastapi"].url, full["flask"].url), "Random row")
     row = [field.value for field in app.number_input]
     app = press(app, "Predict")
     assert str(row) in said(app) and app.subheader
 
 
 @pytest.mark.parametrize(
-    ("model", "features", "words"),
-    [("breast_cancer", 30, "malignant, over 99 %"), ("diabetes", 10, "71.56 points"), ("bare", 4, "")],
+    ("kind", "model", "features", "words"),
+    [
+        ("fastapi", "breast_cancer", 30, "malignant, 100 %"),  # in ONNX's single precision it is 1.0
+        ("minimal_fastapi", "breast_cancer", 30, "malignant, over 99 %"),
+        ("flask", "diabetes", 10, "71.56 points"),
+        ("minimal_flask", "diabetes", 10, "71.56 points"),
+        ("minimal_fastapi", "bare", 4, ""),
+    ],
 )
-def test_any_model_makes_its_own_page(page, models, model, features, words):
-    from classroom.servers import serve
-
-    with serve("fastapi", env={"MODEL_PATH": str(models(model))}) as server:
+def test_any_model_makes_its_own_page(page, models, kind, model, features, words):
+    with serve(kind, env={"MODEL_PATH": str(models(model)), "METRICS_PORT": "0"}) as server:
         app = press(page("predict", server.url, server.url), "Predict")
         assert len(app.number_input) == features
         assert words in said(app) and len(app.subheader) == 1
@@ -65,21 +75,66 @@ def test_any_model_makes_its_own_page(page, models, model, features, words):
         assert not app.exception
 
 
-def test_what_is_entered_stays_from_page_to_page(page, both):
-    app = press(page("predict", both["fastapi"].url, both["flask"].url), "versicolor")
+@pytest.mark.parametrize(
+    ("name", "features", "labels"),
+    [
+        ("cultivar", 13, ["Barolo", "Grignolino", "Barbera"]),
+        ("progression", 10, None),
+        ("logarithms", 13, ["False", "True"]),
+    ],
+)
+def test_models_that_nobody_trained_into_the_kit(page, adopted, name, features, labels):
+    """Shown, predicted from and compared on both servers, with what scikit-learn answers, and no code."""
+    model = adopted(name)
+    names = getattr(model.model, "feature_names_in_", None)
+    expected = model.model.predict(model.rows if names is None else pd.DataFrame(model.rows, columns=names))
+    env = {"MODEL_PATH": str(model.folder), "METRICS_PORT": "0"}
+    with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
+        for server in ("FastAPI", "Flask"):
+            app = page("predict", fastapi.url, flask.url).button_group[0].set_value(server).run()
+            assert len(app.number_input) == features
+            for field, value in zip(app.number_input, model.rows[0], strict=True):
+                field.set_value(value)
+            app = press(app, "Predict")
+            word = app.subheader[0].value.split(",")[0]
+            assert not app.exception
+            if labels:
+                assert word == str(expected[0])
+                assert list(app.table[0].value["class"]) == sorted(labels)
+            else:
+                assert float(word) == pytest.approx(expected[0], rel=1e-3)
+                assert not app.table
+            app = page("batch", fastapi.url, flask.url).button_group[0].set_value(server).run()
+            app.text_area[0].set_value("\n".join(",".join(map(str, row)) for row in model.rows))
+            app = press(app, "Predict all")
+            found = list(app.dataframe[0].value["prediction"])
+            if labels:
+                assert found == [str(answer) for answer in expected]
+            else:
+                assert list(map(float, found)) == pytest.approx(list(expected), rel=1e-3)
+        app = press(page("compare", fastapi.url, flask.url), "Send to both")
+        assert "Both answer alike" in said(app) and not app.exception
+
+
+def test_what_is_entered_stays_from_page_to_page(page, full):
+    app = press(page("predict", full["fastapi"].url, full["flask"].url), "versicolor")
     app.number_input[0].set_value(6.6)  # in a form: it is sent with the button
     press(app, "Predict")
-    app.switch_page("pages/compare.py").run()
+    app.switch_page("views/compare.py").run()
     assert [field.value for field in app.number_input] == [6.6, 3.2, 4.7, 1.4]
+    app.switch_page("views/batch.py").run()
+    app.text_area[0].set_value("5,3,1,0.1\nfive,3,1,0.1")
+    press(app, "Predict all").switch_page("views/health.py").run()
+    app.switch_page("views/batch.py").run()
+    assert app.text_area[0].value == "5,3,1,0.1\nfive,3,1,0.1" and "1 of 2 rows predicted" in said(app)
 
 
-def test_compare_once_many_times_and_with_a_mistake(page, both):
-    app = press(page("compare", both["fastapi"].url, both["flask"].url), "Send to both")
+def test_compare_once_many_times_and_with_a_mistake(page, pair):
+    app = press(page("compare", pair[0].url, pair[1].url), "Send to both")
     assert "Both answer alike: setosa, 98 %. Same status, same JSON." in said(app)
-    assert "server" in list(app.table[0].value["header"])
     app = press(app, "Measure")
-    assert "requests" in list(app.table[1].value["figure"]) and "One client" not in said(app)
-    assert "one request at a time" in said(app)
+    table = next(table.value for table in app.table if "figure" in table.value)
+    assert "requests" in list(table["figure"]) and "one request at a time" in said(app)
     for mistake in ("NaN", "an empty body"):
         app = app.selectbox[0].set_value(mistake).run()
         app = press(app, "Send it to both")
@@ -87,11 +142,120 @@ def test_compare_once_many_times_and_with_a_mistake(page, both):
     assert not app.exception
 
 
-def test_health_says_who_is_up_and_what_to_do_for_the_other(page, both, nobody):
-    app = page("health", both["fastapi"].url, nobody)
+def test_a_problem_is_shown_with_its_title_detail_page_and_request_id(page, full):
+    urls = [server.url for server in full.values()]
+    app = page("compare", *urls).selectbox[0].set_value("one number too few").run()
+    text = said(press(app, "Send it to both"))
+    for url in urls:
+        assert f"[400 Invalid input]({url}/problems/invalid-input): expected 4 features" in text
+    assert text.count("Request id, for the server's operator: ") == 2
+
+
+def test_a_batch_with_every_kind_of_line(page, pair):
+    app = page("batch", pair[0].url, pair[1].url)
+    text = "petal width,sepal length,sepal width,petal length,note\n0.2,5.1,3.5,1.4,a\n,5.1,3.5,1.4,b\n"
+    app.text_area[0].set_value(text + "0.2,99,3.5,1.4,c\n0.2,five,3.5,1.4,d\n2.5,6.3,3.3,6.0,e\n")
+    app = press(app, "Predict all")
+    assert "2 of 5 rows predicted" in said(app) and "were not sent: note." in said(app)
+    faults = app.table[0].value
+    assert list(faults["line"]) == [3, 4, 5]
+    assert "petal width is missing" in faults["what is wrong there"].iloc[0]
+    assert "expected sepal length from 0.7 to 11.5, got one outside" in faults["what is wrong there"].iloc[1]
+    answers = app.dataframe[0].value
+    assert list(answers["line"]) == [2, 6] and list(answers["prediction"]) == ["setosa", "virginica"]
+    assert list(answers["sepal length"]) == [5.1, 6.3]
+    assert app.text_area[0].value.startswith(text) and not app.exception
+
+
+def test_a_batch_of_more_rows_than_the_server_takes_is_sent_in_parts(page, models):
+    env = {"MODEL_PATH": str(models("iris")), "MAX_BATCH_ROWS": "100", "METRICS_PORT": "0"}
+    with serve("flask", env=env) as server:
+        app = page("batch", server.url, server.url)
+        app.text_area[0].set_value("5.1,3.5,1.4,0.2\n" * 260)
+        app = press(app, "Predict all")
+        assert "260 of 260 rows predicted" in said(app)
+        assert set(app.dataframe[0].value["prediction"]) == {"setosa"}
+
+
+def test_a_batch_that_is_mostly_wrong_is_not_sent_to_its_end(page, full):
+    app = page("batch", full["fastapi"].url, full["flask"].url)
+    app.text_area[0].set_value("99,3.5,1.4,0.2\n" * 30)
+    app = press(app, "Predict all")
+    assert "0 of 30 rows predicted" in said(app) and "10 rows were not answered." in said(app)
+    assert len(app.table[0].value) == 20 and "stops after 20 refused rows" in said(app)
+    assert f"[400 Feature out of range]({full['fastapi'].url}/problems/out-of-range)" in said(app)
+
+
+def test_what_was_answered_before_a_server_went_is_kept(answering, full_pair):
+    """The first part comes from a real answer; then the connection breaks."""
+    card = client.model_card(full_pair[0])
+    answer = client.send(
+        full_pair[0], "POST", "/predict/batch", client.batch_body([[5.1, 3.5, 1.4, 0.2]] * 1000), client.JSON
+    )
+    asked = []
+
+    def behave(connection):
+        asked.append(1)
+        if len(asked) == 1:
+            body = answer.text.encode()
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+
+    server = replace(full_pair[0], url=answering(behave))
+    *_, run = batch.run(server, [[5.1, 3.5, 1.4, 0.2]] * 1500, card)
+    assert (run.predicted, run.left, run.requests) == (1000, 500, 2)
+    assert "broke before its answer was complete" in run.failure.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b,c,d\n1,2,3,4", "Missing there: sepal length, sepal width, petal length, petal width."),
+        ("", "There are no rows"),
+        ('"1,2,3,4', "a quotation mark has no partner"),
+        ("1,2,3,4\n" * 10_001, "There are 10,001 rows, and this page takes 10,000."),
+    ],
+)
+def test_text_that_is_no_table_is_not_sent_and_not_lost(page, full, text, words):
+    app = page("batch", full["fastapi"].url, full["flask"].url)
+    app.text_area[0].set_value(text)
+    app = press(app, "Predict all")
+    assert "Nothing was sent." in said(app) and words in said(app)
+    assert app.text_area[0].value == text and not app.dataframe
+
+
+def test_health_says_who_is_up_and_what_to_do_for_the_other(page, pair, nobody):
+    app = page("health", pair[0].url, nobody)
     assert "FastAPI" in said(app) and "iris" in str(app.table[0].value)
     assert "Flask is not running" in said(app)
-    assert "python -m apps.minimal.flask_api_example" in said(app)
+    assert "python -m apps.flask_app" in said(app)
+
+
+def test_health_without_metrics_says_why(page, full, both, nobody):
+    app = page("health", full["fastapi"].url, both["flask"].url, nobody, nobody)
+    assert f"FastAPI's metrics cannot be read at {nobody}: no answer came." in said(app)
+    assert "set FASTAPI_METRICS_URL to their address" in said(app)
+    assert "What answers for Flask is a minimal server, which counts nothing." in said(app)
+    assert not app.exception
+
+
+def test_health_draws_what_a_server_counts(page, models, nobody):
+    port = free_port()
+    with serve("flask", env={"MODEL_PATH": str(models("iris")), "METRICS_PORT": str(port)}) as flask:
+        app = page("health", nobody, flask.url, nobody, f"http://127.0.0.1:{port}/metrics")
+        assert "need two looks at the counters" in said(app)
+        send(flask)
+        app.run()
+        for heading in ("Requests a second", "Error ratio", "Latency p50", "Latency p95"):
+            assert heading in said(app)
+        assert "Flask: 0 % now, at most 0 %" in said(app) and "FastAPI: not known" in said(app)
+        assert not app.exception
+
+
+def send(server: Server) -> None:
+    for _ in range(5):
+        assert server.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).status_code == 200
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -99,14 +263,14 @@ def test_with_both_servers_down_every_page_says_how_to_start_them(page, nobody, 
     app = page(name, nobody, nobody)
     assert not app.exception
     for framework in ("fastapi", "flask"):
-        assert f"python -m apps.minimal.{framework}_api_example" in said(app)
+        assert f"python -m apps.{framework}_app" in said(app)
 
 
-def test_with_one_down_the_fields_come_from_the_other(page, both, nobody):
-    app = press(page("predict", nobody, both["flask"].url), "Predict")
+def test_with_one_down_the_fields_come_from_the_other(page, full, nobody):
+    app = press(page("predict", nobody, full["flask"].url), "Predict")
     assert "FastAPI is not running" in said(app) and "from Flask's model card" in said(app)
     assert len(app.number_input) == 4 and not app.exception
-    app = press(page("compare", nobody, both["flask"].url), "Send to both")
+    app = press(page("compare", nobody, full["flask"].url), "Send to both")
     assert "Nothing to compare: FastAPI is not running" in said(app)
     app = press(press(app, "Measure"), "Send it to both")
     assert not app.exception

@@ -7,7 +7,7 @@ import streamlit as st
 
 from ui import charts, client, inputs, latency, mistakes
 from ui.card import Card
-from ui.notices import plain, show
+from ui.notices import more, plain, show
 from ui.prediction import Prediction
 from ui.servers import Server, servers
 
@@ -100,6 +100,8 @@ def side_by_side(pair: tuple[Server, Server], answers: list[Answer], way: str) -
                 show(answer)
             if exchange:
                 st.caption(f"status {exchange.status} · {exchange.milliseconds:.1f} ms")
+                if exchange.problem and exchange is answer:
+                    st.markdown("  \n".join(more(exchange.problem)))
                 st.code(exchange.text[:5_000], language="json", wrap_lines=True)
 
 

@@ -83,9 +83,9 @@ def draw(found: dict[Server, list[Span]]) -> None:
                 st.markdown("  \n".join(in_words(server, found[server], name) for server in found))
                 st.caption(note)
     st.caption(
-        f"At most the last {MINUTES} minutes, from the histograms and counters in the servers' /metrics. FastAPI "
-        "is the solid line and the circle, Flask the dashed one and the square. To see them move, send requests: "
-        "Many times, on Compare."
+        f"At most the last {MINUTES} minutes, from the histograms and counters in the servers' /metrics. "
+        "FastAPI is the solid line and the circle, Flask the dashed one and the square. To see them move, "
+        "send requests: Many times, on Compare."
     )
 
 
@@ -95,7 +95,7 @@ def in_words(server: Server, line: list[Span], name: str) -> str:
     known = [value for value in values if value is not None]
     what = f"{server.mark} {server.name}"
     if not known:
-        return f"{what}: nothing was asked"
+        return f"{what}: {'nothing was asked' if line else 'not known'}"
     tell = percent if name == "failed" else "{:,.1f}".format
     last = "nothing asked now" if values[-1] is None else f"{tell(values[-1])} now"
     return f"{what}: {last}, at most {tell(max(known))}"

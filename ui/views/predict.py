@@ -95,7 +95,7 @@ def read(sent: Sent | None) -> None:
     chart, table = st.columns([1, 1], gap="medium", vertical_alignment="center")
     with chart:
         st.altair_chart(
-            charts.probabilities(prediction, server.colour),
+            charts.probabilities(prediction, server),
             width="stretch",
             alt="Bars: the probability of each class, as in the table beside.",
         )

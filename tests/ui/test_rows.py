@@ -1,0 +1,90 @@
+"""Rows from text as spreadsheets and people write it; what cannot be read is said, and where."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from ui.card import read_card
+from ui.rows import MOST, decode, read_rows, write_rows
+
+CARD = read_card({"features": [{"name": "width", "unit": "cm"}, "mean_area"]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5,2\n3,4",
+        "width,mean_area\n1.5,2\n3,4\n",
+        "mean_area,width\r\n2,1.5\r\n4,3\r\n",
+        "Width (cm); Mean Area; note\n1,5; 2; a\n3; 4; b",
+        'width\tmean area\n"1.5"\t2\n\n3\t4',
+        "\n\n1.5, 2\n 3, 4\n,\n",
+        "\ufeffwidth,mean_area\n1.5,2\n3,4",
+    ],
+)
+def test_the_same_rows_in_every_dialect(text):
+    table = read_rows(decode(text.encode("utf-8")), CARD)
+    assert [row.features for row in table.rows] == [(1.5, 2), (3, 4)]
+    assert table.unused == (("note",) if "note" in text else ())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "fault"),
+    [
+        ("1,2\n1,two\n", 2, "mean_area is not a number"),
+        ("1,2\n\n,3\n", 3, "width is missing"),
+        ("1,2\n1\n", 2, "expected 2 columns, got 1"),
+        ("1,2\n1,2,3\n", 2, "expected 2 columns, got 3"),
+        ("1,2\nnan,3\n", 2, "width is not a number"),
+        ("1,2\n1e999,3\n", 2, "width is not a number"),
+        ("1,2\n1_0,3\n", 2, "width is not a number"),
+        ("1;2\n1.000,5;2\n", 2, "width is not a number"),
+        ("width,x,mean_area\n1,2,3\n1,,4\n1,2\n", 4, "expected 3 columns, got 2"),
+    ],
+)
+def test_a_line_with_a_fault_is_named_and_the_others_are_kept(text, line, fault):
+    table = read_rows(text, CARD)
+    assert [(row.line, row.fault) for row in table.rows if row.features is None] == [(line, fault)]
+    assert len([row for row in table.rows if row.features]) == len(table.rows) - 1 >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "There are no rows"),
+        (" \n \n", "There are no rows"),
+        ("width,mean_area\n", "There are no rows"),
+        ("height,mean_area\n1,2\n", "Missing there: width."),
+        ("one,2\n1,2\n", "The first line is not a row of numbers"),
+        ("width,Width (cm),mean_area\n1,2,3\n", "Two columns are named width."),
+        ('1,"2\n1,2\n', "a quotation mark has no partner"),
+        ("1,2\n" * (MOST + 1), "There are 10,001 rows, and this page takes 10,000."),
+        ("1,2\n" * 1_250_001, "The text has 5,000,004 characters"),
+    ],
+)
+def test_text_that_is_no_table_is_told_what_to_put_right(text, said):
+    with pytest.raises(ValueError, match="^[A-Z]") as error:
+        read_rows(text, CARD)
+    assert said in str(error.value) and str(error.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe1\x00,\x002\x00", "1,2".encode("utf-16-le"), b"PK\x03\x04\x00", b"\xe9"]
+)
+def test_a_file_that_is_not_utf_8(content):
+    with pytest.raises(ValueError, match="not text in UTF-8. Save it as CSV UTF-8"):
+        decode(content)
+
+
+@settings(deadline=None)
+@given(some.text())
+def test_any_text_is_rows_or_a_sentence(text):
+    try:
+        assert read_rows(text, CARD).rows
+    except ValueError as error:
+        assert str(error)
+
+
+def test_what_is_written_is_read_again():
+    rows = [(0.1, 2.0), (1e-7, 123456789.0)]
+    assert [row.features for row in read_rows(write_rows(CARD, rows), CARD).rows] == rows
