@@ -163,7 +163,7 @@ CASES = (
         "`enumerate(readings)` gives the index as well. When is the count as long as `hold`?",
     ),
 )
-def for_one_minute(answers):
+def for_five_minutes(answers):
     fires = answers.function("fires")
     for readings, limit, hold, expected, question in CASES:
         said = fires(list(readings), limit, hold)
