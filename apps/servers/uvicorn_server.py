@@ -78,7 +78,7 @@ def cut_off_stalled(connections) -> None:
 
 
 class Corked:
-    """A transport that keeps an answer's head until its body comes, as ASGI wants it, and in a crowd both until
+    """A transport that keeps an answer's head until its body comes, as ASGI wants, and in a crowd both until
     the end of the turn: one system call and one packet for what uvicorn by itself sends in two."""
 
     def __init__(self, transport, loop, crowd) -> None:

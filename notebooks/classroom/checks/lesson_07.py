@@ -2,6 +2,7 @@
 
 import math
 
+from ..collector import Span
 from ..exercises import NotYet, exercise, shown
 
 # --- 7.1
@@ -91,6 +92,59 @@ def a_rate_that_survives(answers):
 
 # --- 7.3
 
+
+def spans_of(*rows) -> list[Span]:
+    """(name, its id, its parent's id, start, end) → spans of one trace."""
+    return [Span(name, "trace", id, parent, start, end, {}) for name, id, parent, start, end in rows]
+
+
+TRACES = (
+    (
+        spans_of(("alone", "a", "", 5, 25)),
+        {"alone": 20},
+        "How long is a span that called nobody?",
+    ),
+    (
+        spans_of(("predict", "c", "a", 4, 9), ("validate", "b", "a", 1, 3), ("request", "a", "", 0, 10)),
+        {"predict": 5, "validate": 2, "request": 3},
+        "The request lasts 10, and its two children 5 and 2 of that. What is left?",
+    ),
+    (
+        spans_of(("request", "a", "far", 0, 100), ("predict", "b", "a", 30, 90), ("load", "c", "b", 40, 70)),
+        {"request": 40, "predict": 30, "load": 30},
+        "`load` is the child of `predict`, and not of the request. From whose time is it taken?",
+    ),
+)
+
+
+@exercise(
+    "7.3",
+    hints=(
+        "How long is each span, its children included?",
+        "For one span: which of the others have its `span_id` as their `parent_id`?",
+        "May a grandchild be taken away from its grandparent, if the child has been already?",
+    ),
+)
+def its_own_time(answers):
+    own_time = answers.function("own_time")
+    for spans, expected, question in TRACES:
+        said = own_time(list(spans))
+        told = ", ".join(f"{span.name} {span.start} to {span.end}" for span in spans)
+        if said is None:
+            raise NotYet("expected a dictionary, got None. Does your function end in a `return`?")
+        if not hasattr(said, "items"):
+            raise NotYet(f"expected a dictionary of names and times, got {shown(said)}. What do you return?")
+        if missing := sorted(set(expected) - set(said)):
+            raise NotYet(f"for {told}: {' and '.join(missing)} is missing. Which spans do you go through?")
+        if said != expected:
+            if said == {span.name: span.end - span.start for span in spans}:
+                question = "These are whole lengths. What of them did the children take?"
+            raise NotYet(f"for {told}: expected {expected}, got {shown(said)}. {question}")
+    return "the time of each span, and of none of its children."
+
+
+# --- 7.4
+
 CASES = (
     ([0, 9, 9, 9, 0], 5, 3, 3, "Three readings in a row are above 5: at which of them is that known?"),
     ([9, 0, 9, 0, 9, 0], 5, 3, None, "Is it three *in a row*?"),
@@ -102,14 +156,14 @@ CASES = (
 
 
 @exercise(
-    "7.3",
+    "7.4",
     hints=(
         "What do you have to remember from one reading to the next?",
         "Count how many in a row were above the limit. What sets that count back to 0?",
         "`enumerate(readings)` gives the index as well. When is the count as long as `hold`?",
     ),
 )
-def for_one_minute(answers):
+def for_five_minutes(answers):
     fires = answers.function("fires")
     for readings, limit, hold, expected, question in CASES:
         said = fires(list(readings), limit, hold)

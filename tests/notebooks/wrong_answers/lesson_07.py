@@ -73,14 +73,45 @@ def rate(readings):
     print(readings)
 
 
-# %% 7.3 | at which of them is that known
+# %% 7.3 | These are whole lengths. What of them did the children take
+def own_time(spans):
+    return {span.name: span.end - span.start for span in spans}
+
+
+# %% 7.3 | From whose time is it taken
+def own_time(spans):
+    own = {span.name: span.end - span.start for span in spans}
+    for outer in spans:
+        for inner in spans:
+            if inner is not outer and outer.start <= inner.start and inner.end <= outer.end:
+                own[outer.name] -= inner.end - inner.start
+    return own
+
+
+# %% 7.3 | request is missing. Which spans do you go through
+def own_time(spans):
+    return {span.name: span.end - span.start for span in spans if span.parent_id or len(spans) == 1}
+
+
+# %% 7.3 | expected a dictionary, got None
+def own_time(spans):
+    for span in spans:
+        print(span.name, span.end - span.start)
+
+
+# %% 7.3 | expected a dictionary of names and times, got
+def own_time(spans):
+    return [span.end - span.start for span in spans]
+
+
+# %% 7.4 | at which of them is that known
 def fires(readings, limit, hold):
     for index, value in enumerate(readings):
         if value > limit:
             return index
 
 
-# %% 7.3 | Is it three *in a row*
+# %% 7.4 | Is it three *in a row*
 def fires(readings, limit, hold):
     seen = 0
     for index, value in enumerate(readings):
@@ -89,7 +120,7 @@ def fires(readings, limit, hold):
             return index
 
 
-# %% 7.3 | Is 5 above 5
+# %% 7.4 | Is 5 above 5
 def fires(readings, limit, hold):
     run = 0
     for index, value in enumerate(readings):
@@ -98,7 +129,7 @@ def fires(readings, limit, hold):
             return index
 
 
-# %% 7.3 | got False
+# %% 7.4 | got False
 def fires(readings, limit, hold):
     run = 0
     for index, value in enumerate(readings):
