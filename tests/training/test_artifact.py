@@ -135,3 +135,35 @@ def test_loading_onnx_needs_no_scikit_learn(iris):
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card.update(features=[]),
+        lambda card: card.update(golden=[]),
+        lambda card: card.update(trained_at="yesterday"),
+        lambda card: card["golden"][0]["features"].pop(),
+        lambda card: card.update(labels=["a", "b"]),
+        lambda card: card["features"][0].update(minimum=float("nan")),
+        lambda card: card.pop("files"),
+        lambda card: card.update(card_format=2),
+        lambda card: card.update(more=1),
+    ],
+    ids=["features", "golden", "time", "short row", "labels", "nan", "files", "format", "more"],
+)
+def test_a_card_that_does_not_say_what_a_server_needs_is_no_card(iris, change):
+    edit_card(iris, change)
+    with pytest.raises(CardError, match="is not a model card"):
+        load(iris)
+
+
+def test_a_card_of_another_models_features_is_found_by_its_golden_rows(iris):
+    def shorten(card: dict) -> None:
+        card["features"].pop()
+        for row in card["golden"]:
+            row["features"].pop()
+
+    edit_card(iris, shorten)
+    with pytest.raises(artifact.GoldenRowsError, match="does not take the card's golden rows"):
+        load(iris)
