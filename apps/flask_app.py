@@ -7,15 +7,15 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from apps.servers import waitress_server
-from apps.servers.wsgi import Middleware
-from apps.service import Exchange, Problem, Service, build
+from apps.servers.wsgi import Door, Middleware, exchange
+from apps.service import Problem, Service, build
 
 
 def create_app(service: Service | None = None) -> Flask:
     service = service or build("flask_app", port=5000)
     service.start()
 
-    app = Flask(__name__, static_folder=None)
+    app = Door(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
@@ -109,11 +109,6 @@ def create_app(service: Service | None = None) -> Flask:
         return answer(service.problem_page(slug), "text/html")
 
     return app
-
-
-def exchange() -> Exchange:
-    """What the middleware knows of this request."""
-    return request.environ["exchange"]
 
 
 def answer(body: bytes, media_type: str = "application/json") -> Response:

@@ -147,7 +147,11 @@ class Route(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable, **options) -> None:
         super().__init__(path, endpoint, **options)
-        if iscoroutinefunction(endpoint) and [*signature(endpoint).parameters] == ["request"]:
+        if (
+            iscoroutinefunction(endpoint)
+            and not self.dependencies
+            and [*signature(endpoint).parameters] == ["request"]
+        ):
             self.app = self.call
 
     async def call(self, scope, receive, send) -> None:
