@@ -235,7 +235,7 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             return environ
 
         def finish(self) -> None:
-            """Send the answer at once where hardly anybody else is connected; else leave it to the thread that
+            """Send the answer at once where hardly anybody is connected; else leave it to the thread that
             reads: to send lets go of the interpreter's lock, and in a crowd gets it back late."""
             super().finish()
             if len(self.channel.server.active_channels) <= FEW:
