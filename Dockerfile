@@ -50,6 +50,8 @@ FROM base AS ui
 COPY --from=ui-env /opt/venv /opt/venv
 COPY .streamlit ./.streamlit
 COPY ui ./ui
+COPY benchmarks/__init__.py ./benchmarks/
+COPY benchmarks/load ./benchmarks/load
 USER 1000
 EXPOSE 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]

@@ -20,6 +20,7 @@ pages = [
     st.Page(HERE / "views" / "predict.py", title="Predict", default=True),
     st.Page(HERE / "views" / "batch.py", title="Batch"),
     st.Page(HERE / "views" / "compare.py", title="Compare"),
+    st.Page(HERE / "views" / "load.py", title="Load"),
     st.Page(HERE / "views" / "health.py", title="Health"),
 ]
 page = st.navigation(pages, position="hidden")

@@ -7,11 +7,14 @@ import pandas
 import streamlit
 
 from ui.latency import Timing
+from ui.load import Load
 from ui.metrics import Span
 from ui.prediction import Prediction, percent, shown
-from ui.servers import Server
+from ui.servers import Server, servers
 
 BINS = 40
+WIDER = 10**0.1  # what a bound of the load generator's histogram is to the one before
+NAMES = [server.name for server in servers()]
 DASHES = [[1, 0], [5, 3]]  # FastAPI's line and Flask's, so that they are told apart without their colours
 SHAPES = ["circle", "square"]
 
@@ -77,13 +80,7 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
             for index, count in enumerate([*counts, 0])
         ]
         medians.append({"server": timing.server.name, "milliseconds": timing.percentile(0.5)})
-    names = [timing.server.name for timing in timings]
-    colour = altair.Color(
-        "server:N",
-        scale=altair.Scale(domain=names, range=[_colour(timing.server) for timing in timings]),
-        legend=None,
-    )
-    dash = altair.StrokeDash("server:N", scale=altair.Scale(domain=names, range=DASHES), legend=None)
+    colour, dash = _colours([timing.server for timing in timings]), _dashes()
     x = altair.X("milliseconds:Q", title="milliseconds", scale=altair.Scale(domain=[0, end], nice=False))
     areas = (
         altair.Chart(pandas.DataFrame(rows))
@@ -122,7 +119,6 @@ def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: i
         if line:
             rows[-1]["point"] = True
     frame = pandas.DataFrame(rows).astype({"value": float})
-    names = [server.name for server in found]
     axis = altair.Axis(
         values=list(range(-minutes, 1)),
         labelExpr="datum.value == 0 ? 'now' : -datum.value + ' min ago'",
@@ -139,18 +135,92 @@ def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: i
             scale=altair.Scale(domain=[0, top]),
             axis=altair.Axis(tickCount=3, format="%" if name == "failed" else ",~f"),
         ),
-        color=altair.Color(
-            "server:N",
-            scale=altair.Scale(domain=names, range=[_colour(server) for server in found]),
-            legend=None,
-        ),
+        color=_colours(list(found)),
     )
-    lines = base.mark_line(strokeWidth=2).encode(
-        strokeDash=altair.StrokeDash("server:N", scale=altair.Scale(domain=names, range=DASHES), legend=None)
-    )
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=_dashes())
     points = (
         base.transform_filter("datum.point && isValid(datum.value)")
         .mark_point(filled=True, size=50, opacity=1)
-        .encode(shape=altair.Shape("server:N", scale=altair.Scale(domain=names, range=SHAPES), legend=None))
+        .encode(shape=_shapes())
     )
     return (lines + points).properties(height=200).configure(background="transparent")
+
+
+def under_load(loads: list[Load], name: str) -> altair.LayerChart:
+    """One figure of each server over its seconds of load; the last value of each is a point."""
+    rows = []
+    for load in loads:
+        rows += [
+            {"server": load.server.name, "seconds": moment.at, "value": getattr(moment, name), "point": False}
+            for moment in load.moments
+        ]
+        if load.moments:
+            rows[-1]["point"] = True
+    base = altair.Chart(pandas.DataFrame(rows).astype({"value": float})).encode(
+        x=altair.X("seconds:Q", title="seconds of load", axis=altair.Axis(grid=False, tickMinStep=1)),
+        y=altair.Y("value:Q", title=None, axis=altair.Axis(tickCount=4, format=",~f")),
+        color=_colours([load.server for load in loads]),
+    )
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=_dashes())
+    points = (
+        base.transform_filter("datum.point && isValid(datum.value)")
+        .mark_point(filled=True, size=50, opacity=1)
+        .encode(shape=_shapes())
+    )
+    return (lines + points).properties(height=220).configure(background="transparent")
+
+
+def load_histogram(loads: list[Load]) -> altair.LayerChart:
+    """Which share of each server's answers took how long, on a logarithmic axis."""
+    rows = []
+    for load in loads:
+        counts = load.counts("histogram")
+        bounds = sorted(counts)
+        rows += [
+            {"server": load.server.name, "milliseconds": bound, "share": counts[bound] / counts.total()}
+            for bound in bounds
+        ]
+        rows += (
+            [{"server": load.server.name, "milliseconds": bounds[0] / WIDER, "share": 0.0}] if bounds else []
+        )
+        rows += (
+            [{"server": load.server.name, "milliseconds": bounds[-1] * WIDER, "share": 0.0}] if bounds else []
+        )
+    base = altair.Chart(pandas.DataFrame(rows)).encode(
+        x=altair.X(
+            "milliseconds:Q",
+            title="milliseconds",
+            scale=altair.Scale(type="log", nice=False),
+            axis=altair.Axis(values=[10.0**power for power in range(-1, 6)], format=",~g"),
+        ),
+        y=altair.Y(
+            "share:Q", title="share of answers", stack=None, axis=altair.Axis(tickCount=4, format="%")
+        ),
+        color=_colours([load.server for load in loads]),
+    )
+    areas = base.mark_area(interpolate="step-before", fillOpacity=0.22, line=False)
+    outlines = base.mark_line(interpolate="step-before", strokeWidth=2).encode(
+        strokeDash=_dashes(),
+        tooltip=[
+            "server:N",
+            altair.Tooltip("milliseconds:Q", format=".3~g"),
+            altair.Tooltip("share:Q", format=".1%"),
+        ],
+    )
+    return (areas + outlines).properties(height=380).configure(background="transparent")
+
+
+def _colours(shown: list[Server]) -> altair.Color:
+    scale = altair.Scale(
+        domain=[server.name for server in shown], range=[_colour(server) for server in shown]
+    )
+    return altair.Color("server:N", scale=scale, legend=None)
+
+
+def _dashes() -> altair.StrokeDash:
+    """A server's own, whether it is shown alone or not."""
+    return altair.StrokeDash("server:N", scale=altair.Scale(domain=NAMES, range=DASHES), legend=None)
+
+
+def _shapes() -> altair.Shape:
+    return altair.Shape("server:N", scale=altair.Scale(domain=NAMES, range=SHAPES), legend=None)

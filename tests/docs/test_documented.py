@@ -23,8 +23,8 @@ def source(*folders: str) -> str:
 
 
 def test_every_setting_is_in_the_readme_and_is_read_by_the_code():
-    read = set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', source("apps", "ui")))
-    documented = set(re.findall(r"`([A-Z]+_?[A-Z]+)`(?= \||, | and | \()", README))
+    read = set(re.findall(r'os\.environ(?:\.get\(|\[)"([A-Z_]+)"', source("apps", "ui")))
+    documented = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`(?= \||, | and | \()", README))
     assert {"MODEL_PATH", "HOST", "PORT", "FASTAPI_URL", "FLASK_URL"} <= read
     assert read <= documented
 

@@ -5,9 +5,11 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -81,6 +83,20 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         return app if name == "predict" else app.switch_page(f"views/{name}.py").run()
 
     return run
+
+
+@pytest.fixture
+def generators() -> Callable[..., list[psutil.Process]]:
+    """The load generators that a process, this one unless told otherwise, has started and that still run."""
+
+    def running(pid: int | None = None) -> list[psutil.Process]:
+        found = []
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found += [process] if "benchmarks.load" in process.cmdline() else []
+        return found
+
+    return running
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The page in a real browser, at laptop and at phone size, with live servers that come and go."""
 
 import re
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -194,6 +195,47 @@ def test_health_draws_both_servers(window: Page, classroom: Classroom):
         expect(window.get_by_text(re.compile(f"{server}: .* at most 0 %"))).to_be_visible()
     expect(window.get_by_test_id("stVegaLiteChart").locator("canvas, svg")).to_have_count(4)
     fits(window)
+
+
+def test_load(window: Page):
+    window.goto("/load")
+    window.get_by_label("Requests a second").fill("40")
+    window.get_by_label("Seconds for each server").fill("3")
+    window.get_by_role("button", name="Start").click()
+    expect(window.get_by_text("120 requests to each server, in 2 turns of 1.5 s.")).to_be_visible()
+    expect(window.get_by_role("button", name="Stop the test")).to_be_visible()
+    expect(window.get_by_role("button", name="Start")).to_be_hidden()
+    expect(window.get_by_text(re.compile("sent, .* answered"))).to_be_visible()
+    expect(window.get_by_role("heading", name=re.compile("40 requests a second"))).to_be_visible(
+        timeout=60_000
+    )
+    expect(window.get_by_role("table")).to_contain_text("p99, ms")
+    expect(window.get_by_test_id("stVegaLiteChart").locator("canvas, svg")).to_have_count(3)
+    expect(window.get_by_role("button", name="Start")).to_be_visible()
+    fits(window)
+
+
+@pytest.mark.parametrize("window", ["phone"], indirect=True)
+@pytest.mark.parametrize("way", ["stopped", "left", "closed"])
+def test_a_load_ends_with_whoever_watches_it(window: Page, classroom: Classroom, generators, way: str):
+    window.goto("/load")
+    window.get_by_label("Seconds for each server").fill("60")
+    window.get_by_role("button", name="Start").click()
+    expect(window.get_by_text(re.compile("sent, .* answered"))).to_be_visible()
+    assert len(generators(classroom.ui.process.pid)) == 1
+    if way == "stopped":
+        fits(window)
+        window.get_by_role("button", name="Stop the test").click()
+        expect(window.get_by_text("Stopped after 0 of 24 turns.")).to_be_visible()
+    elif way == "left":
+        window.get_by_role("link", name="Predict").click()
+        expect(window.get_by_role("heading", name="Predict")).to_be_visible()
+    else:
+        window.close()
+    deadline = time.monotonic() + 60
+    while generators(classroom.ui.process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert generators(classroom.ui.process.pid) == []
 
 
 def test_dark_is_dark(browser: Browser, classroom: Classroom):

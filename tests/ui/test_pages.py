@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from ui import batch, client
 
-PAGES = ("predict", "batch", "compare", "health")
+PAGES = ("predict", "batch", "compare", "load", "health")
 
 
 def press(app: AppTest, label: str) -> AppTest:

@@ -85,7 +85,7 @@ def draw(found: dict[Server, list[Span]]) -> None:
     st.caption(
         f"At most the last {MINUTES} minutes, from the histograms and counters in the servers' /metrics. "
         "FastAPI is the solid line and the circle, Flask the dashed one and the square. To see them move, "
-        "send requests: Many times, on Compare."
+        "send requests: on Load, or Many times on Compare."
     )
 
 

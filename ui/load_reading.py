@@ -1,0 +1,109 @@
+"""What a load test says, in plain sentences, none of which says more than its figures do."""
+
+from ui.load import Load, Test
+from ui.prediction import number
+
+LATE = 10  # ms; a generator that is later than this adds to what it measures
+FEW = 1000  # answers, below which the slowest in a thousand is an accident
+
+
+def reading(test: Test) -> list[str]:
+    """The heading, then the sentences; for a test of which every server had a turn."""
+    said = [headline(test)]
+    for load in test.loads:
+        said += shortfall(load)
+    if len(test.loads) == 2 and all(load.kept_up for load in test.loads):
+        said += comparison(*test.loads)
+    elif len(test.loads) == 1 and test.loads[0].kept_up:
+        said.append(speed(test.loads[0]))
+    late = [load for load in test.loads if load.lag > LATE]
+    if late:
+        said.append(
+            f"The load generator itself was up to {late[0].lag:.0f} ms late: this machine had too little "
+            "left for it, and every latency here counts that too. Ask for less, or close what else runs."
+        )
+    return said
+
+
+def headline(test: Test) -> str:
+    asked = f"{test.rate:,} request{'s' if test.rate > 1 else ''} a second"
+    good = [load.server.name for load in test.loads if load.kept_up]
+    names = [load.server.name for load in test.loads]
+    if good == names:
+        return f"{'Both' if len(names) > 1 else names[0]} kept up with {asked}."
+    if len(names) == 1:
+        return f"{names[0]} did not keep up with {asked}."
+    if not good:
+        return f"Neither kept up with {asked}."
+    other = next(name for name in names if name not in good)
+    return f"{good[0]} kept up with {asked}, {other} did not."
+
+
+def shortfall(load: Load) -> list[str]:
+    """What a server did not do of what was asked."""
+    name, said = load.server.name, []
+    if load.answered_rate < 0.95 * load.rate:
+        words = f"{name} was asked {load.rate:,} times a second and answered {load.answered_rate:,.0f} times."
+        if load.fell_behind is not None:
+            words += (
+                f" After {load.fell_behind:.1f} seconds of a turn it was half a second behind, and from "
+                "then on every request waited for those before it"
+            )
+            slowest = load.percentile("max")
+            words += f", the last of them {slowest / 1000:.1f} seconds." if slowest else "."
+        said.append(words)
+    if load.total("failed"):
+        kinds = ", ".join(f"{kind}: {count:,}" for kind, count in load.counts("errors").most_common(3))
+        due = load.total("answered") + load.total("failed")
+        said.append(f"{load.total('failed'):,} of {due:,} requests to {name} got no answer ({kinds}).")
+    if load.refused:
+        kinds = ", ".join(f"{count:,} with status {status}" for status, count in load.refused.most_common(3))
+        why = " 503 is how a server says that it takes no more at once." if "503" in load.refused else ""
+        said.append(f"{name} refused {load.refused.total():,} requests: {kinds}.{why}")
+    return said
+
+
+def comparison(one: Load, other: Load) -> list[str]:
+    """Which of two that kept up was quicker, if that can be said."""
+    fast, slow = sorted((one, other), key=lambda load: load.percentile("p50"))
+    said = [speed(fast), speed(slow)]
+    quick, late = (sorted(turn.percentiles["p50"] for turn in load.turns) for load in (fast, slow))
+    if quick[-1] >= late[0]:
+        said.append(
+            "That is no difference that this test can show: the turns of one server differ as much as the "
+            "two servers do."
+        )
+    else:
+        said.append(f"In every turn {fast.server.name} was the quicker one.")
+    return said
+
+
+def speed(load: Load) -> str:
+    p50, p99 = load.percentile("p50"), load.percentile("p99")
+    return (
+        f"Half of {load.server.name}'s answers came within {number(round(p50, 2))} ms of when they were due, "
+        f"99 of 100 within {number(round(p99, 2))} ms."
+    )
+
+
+def figures(load: Load) -> dict[str, str]:
+    """The figures of one server, by what they are called in the table."""
+
+    def told(name: str) -> str:
+        value = load.percentile(name)
+        return "none" if value is None else f"{value:,.2f}"
+
+    few = min(turn.answered for turn in load.turns) < FEW
+    return {
+        "asked a second": f"{load.rate:,}",
+        "answered a second": f"{load.answered_rate:,.1f}",
+        "p50, ms": told("p50"),
+        "p90, ms": told("p90"),
+        "p95, ms": told("p95"),
+        "p99, ms": told("p99"),
+        "p99.9, ms": "too few" if few else told("p999"),
+        "slowest, ms": told("max"),
+        "answered": f"{load.total('answered'):,}",
+        "refused": f"{load.refused.total():,}",
+        "not answered": f"{load.total('failed'):,}",
+    }
