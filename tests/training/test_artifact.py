@@ -6,11 +6,15 @@ import pickle
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import all_estimators
 
 from model_training import artifact
 from model_training.artifact import load
@@ -167,3 +171,18 @@ def test_a_card_of_another_models_features_is_found_by_its_golden_rows(iris):
     edit_card(iris, shorten)
     with pytest.raises(artifact.GoldenRowsError, match="does not take the card's golden rows"):
         load(iris)
+
+
+@pytest.mark.parametrize("name", sorted(artifact.LARGEST_SHARE))
+def test_one_call_answers_what_two_would(name):
+    kind = {kind.__name__: kind for _, kind in all_estimators(type_filter="classifier")}[name]
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(300, 4))
+    for answers in (rng.integers(0, 3, 300), np.where(rows[:, 0] > rows[:, 1], "yes", "no")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some do not converge in so few steps, and need not
+            estimator = kind().fit(rows, answers)
+        card = SimpleNamespace(has_probabilities=True)
+        predictions, shares = artifact.with_estimator(estimator, card)(rows)
+        assert predictions.tolist() == estimator.predict(rows).tolist()
+        assert shares.tolist() == estimator.predict_proba(rows).tolist()
