@@ -2,6 +2,7 @@
 
 Every server is pinned to one core and the load generator to another, where the system can."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ import psutil
 from benchmarks.contenders import Contender
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 30
+START_SECONDS = 120  # Ray Serve on a busy core
 LUA = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{body}'
@@ -104,9 +105,10 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     settings = {"MODEL_PATH": str(model), "NAIVE_MODEL": str(model), **contender.env}
-    env = os.environ | {name: value.replace("{port}", port) for name, value in settings.items()}
+    known = {"{port}": port, "{models}": str(model.parent)}
+    env = os.environ | {name: filled(value, known) for name, value in settings.items()}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [part.replace("{port}", port) for part in contender.command]
+    command = [filled(part, known) for part in contender.command]
     url = f"http://127.0.0.1:{port}{contender.path}"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
@@ -117,12 +119,27 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
                 raise DidNotStart(log.read()[-2000:].decode(errors="replace"))
             yield url, process
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
+
+
+def filled(text: str, known: dict[str, str]) -> str:
+    for name, value in known.items():
+        text = text.replace(name, value)
+    return text
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ask it to end; after a while, kill it and whatever it started."""
+    family = [process]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family += psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
 
 
 def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
@@ -138,7 +155,7 @@ def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
                 return True
         except httpx.TransportError:
             pass
-        time.sleep(0.1)
+        time.sleep(0.05)
     return False
 
 
