@@ -22,6 +22,7 @@ import psutil
 from benchmarks.contenders import Contender
 
 ROOT = Path(__file__).resolve().parents[1]
+WARM_UP_SECONDS = 1  # BentoML, for one, learns meanwhile how large its batches may be
 START_SECONDS = 120  # Ray Serve on a busy core
 LUA = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -49,6 +50,7 @@ class Result:
     cpu: list[float] = field(default_factory=list)  # microseconds of processor time for an answer
     errors: int = 0  # answers that were no 2xx, and connections that failed
     memory: int = 0  # bytes, of the process and its children, after the last round
+    first: float = 0.0  # seconds from the start of the process to its first answer, in the last round
 
     @property
     def rate(self) -> float:
@@ -81,6 +83,7 @@ def compete(
                 continue
             try:
                 with running(contender, model) as (url, process):
+                    measure(contender, url, max(connections), WARM_UP_SECONDS, Result(contender, 0))
                     for count in connections:
                         result = results[contender.name, count]
                         before = processor_seconds(process)
@@ -92,6 +95,7 @@ def compete(
                             f"{result.rates[-1]:8.0f}/s"
                         )
                         result.memory = memory_of(process)
+                        result.first = process.first_answer
             except DidNotStart as error:
                 absent[contender.name] = str(error)
                 progress(f"round {number}/{rounds}  {contender.name:28} did not start")
@@ -111,12 +115,14 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
     command = [filled(part, known) for part in contender.command]
     url = f"http://127.0.0.1:{port}{contender.path}"
     with tempfile.TemporaryFile() as log:
+        began = time.monotonic()
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
         try:
             pin(process.pid, 0)
             if not answers(process, contender, url):
                 log.seek(0)
                 raise DidNotStart(log.read()[-2000:].decode(errors="replace"))
+            process.first_answer = time.monotonic() - began
             yield url, process
         finally:
             end(process)

@@ -15,19 +15,15 @@ from engine import MODEL_FILE, PORT
 
 def save(folder):
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    pinned = [
-        "mlflow",
-        "scikit-learn",
-        "onnxruntime",
-    ]  # or it would look for what the model needs, for seconds
+    named = ["mlflow", "scikit-learn", "onnxruntime"]  # or it would seek what the model needs, for seconds
     if MODEL_FILE.endswith(".onnx"):
         import onnx
 
         options = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
         model = onnx.load(MODEL_FILE)
-        mlflow.onnx.save_model(model, folder, onnx_session_options=options, pip_requirements=pinned)
+        mlflow.onnx.save_model(model, folder, onnx_session_options=options, pip_requirements=named)
     else:
-        mlflow.sklearn.save_model(joblib.load(MODEL_FILE), folder, pip_requirements=pinned)
+        mlflow.sklearn.save_model(joblib.load(MODEL_FILE), folder, pip_requirements=named)
 
 
 if __name__ == "__main__":
