@@ -31,7 +31,8 @@ def ratio(result: Result, results: list[Result]) -> float | None:
 def table(results: list[Result], absent: dict[str, str]) -> str:
     """Markdown, one row for each contender and number of connections."""
     lines = [
-        "| server | connections | answers/s | of its hello | CPU µs | p50 ms | p99 ms | errors | MB | start s |",
+        "| server | connections | answers/s | of its hello | CPU µs | p50 ms | p99 ms | errors | MB "
+        "| start s |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for result in results:
