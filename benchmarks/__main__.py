@@ -3,13 +3,21 @@
 One server at a time on one core, the load generator (wrk) on another, in interleaved rounds."""
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks import report
+from benchmarks import environments, report
 from benchmarks.arena import NoLoadGenerator, compete
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS as OURS
+from benchmarks.peers import ENVIRONMENT_OF, FORESTS, PEERS
+
+if TYPE_CHECKING:
+    from model_training.train import Training
+
+CONTENDERS = [*OURS, *FORESTS, *PEERS]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,19 +33,28 @@ def main(argv: list[str] | None = None) -> int:
     if not chosen:
         print(f"benchmarks: nobody is called that; there are {', '.join(c.name for c in CONTENDERS)}")
         return 2
+    needed = {ENVIRONMENT_OF[c.name]: None for c in chosen if c.name in ENVIRONMENT_OF}
+    unprepared = environments.prepare(needed, tell)
+    not_here = {
+        c.name: unprepared[peer] for c in chosen if (peer := ENVIRONMENT_OF.get(c.name)) in unprepared
+    }
+    chosen = [c for c in chosen if c.name not in not_here]
     counts = [int(count) for count in options.connections.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         from model_training import datasets
         from model_training.export import export
         from model_training.train import train
 
-        model = Path(folder) / "model.pkl"
-        export(train(datasets.load("iris")), Path(folder) / "models" / "iris", pickle_path=model)
+        model, forest = Path(folder) / "model.pkl", Path(folder) / "forest" / "model.pkl"
+        iris = train(datasets.load("iris"))
+        export(iris, Path(folder) / "models" / "iris", pickle_path=model)
+        export(grow_forest(iris), Path(folder) / "forest" / "iris", pickle_path=forest)
         try:
             results, absent = compete(chosen, counts, options.rounds, options.seconds, model, tell)
         except NoLoadGenerator as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1
+    absent |= not_here
     print()
     print(report.table(results, absent))
     for name, log in absent.items():
@@ -48,6 +65,17 @@ def main(argv: list[str] | None = None) -> int:
         (options.output / "table.md").write_text(report.table(results, absent) + "\n", encoding="utf-8")
         report.plot(results, options.output / "plot.png")
     return 1 if absent else 0
+
+
+def grow_forest(training: "Training") -> "Training":
+    """A RandomForest of 100 trees, learned from the rows of another training."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    from model_training.train import split
+
+    X_train, _, y_train, _ = split(training.dataset, seed=1)
+    forest = RandomForestClassifier(100, random_state=1).fit(X_train, y_train)
+    return dataclasses.replace(training, model=forest)
 
 
 def tell(line: str) -> None:

@@ -2,6 +2,7 @@
 
 Every server is pinned to one core and the load generator to another, where the system can."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,7 +22,8 @@ import psutil
 from benchmarks.contenders import Contender
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 30
+WARM_UP_SECONDS = 1  # BentoML, for one, learns meanwhile how large its batches may be
+START_SECONDS = 120  # Ray Serve on a busy core
 LUA = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{body}'
@@ -48,6 +50,7 @@ class Result:
     cpu: list[float] = field(default_factory=list)  # microseconds of processor time for an answer
     errors: int = 0  # answers that were no 2xx, and connections that failed
     memory: int = 0  # bytes, of the process and its children, after the last round
+    first: float = 0.0  # seconds from the start of the process to its first answer, in the last round
 
     @property
     def rate(self) -> float:
@@ -80,6 +83,7 @@ def compete(
                 continue
             try:
                 with running(contender, model) as (url, process):
+                    measure(contender, url, max(connections), WARM_UP_SECONDS, Result(contender, 0))
                     for count in connections:
                         result = results[contender.name, count]
                         before = processor_seconds(process)
@@ -91,6 +95,7 @@ def compete(
                             f"{result.rates[-1]:8.0f}/s"
                         )
                         result.memory = memory_of(process)
+                        result.first = process.first_answer
             except DidNotStart as error:
                 absent[contender.name] = str(error)
                 progress(f"round {number}/{rounds}  {contender.name:28} did not start")
@@ -104,25 +109,43 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     settings = {"MODEL_PATH": str(model), "NAIVE_MODEL": str(model), **contender.env}
-    env = os.environ | {name: value.replace("{port}", port) for name, value in settings.items()}
+    known = {"{port}": port, "{models}": str(model.parent)}
+    env = os.environ | {name: filled(value, known) for name, value in settings.items()}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [part.replace("{port}", port) for part in contender.command]
+    command = [filled(part, known) for part in contender.command]
     url = f"http://127.0.0.1:{port}{contender.path}"
     with tempfile.TemporaryFile() as log:
+        began = time.monotonic()
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
         try:
             pin(process.pid, 0)
             if not answers(process, contender, url):
                 log.seek(0)
                 raise DidNotStart(log.read()[-2000:].decode(errors="replace"))
+            process.first_answer = time.monotonic() - began
             yield url, process
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
+
+
+def filled(text: str, known: dict[str, str]) -> str:
+    for name, value in known.items():
+        text = text.replace(name, value)
+    return text
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ask it to end; after a while, kill it and whatever it started."""
+    family = [process]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family += psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
 
 
 def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
@@ -138,7 +161,7 @@ def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
                 return True
         except httpx.TransportError:
             pass
-        time.sleep(0.1)
+        time.sleep(0.05)
     return False
 
 

@@ -9,7 +9,8 @@ PYTHON = sys.executable
 
 @dataclass(frozen=True)
 class Contender:
-    """`{port}` in `command` and `env` stands for the port. `base` is the hello-world it is compared with."""
+    """In `command` and `env`, `{port}` stands for the port and `{models}` for the folder with model.pkl,
+    and forest/model.pkl. `base` is the hello-world it is compared with."""
 
     name: str
     command: list[str]

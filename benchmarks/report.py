@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.arena import Result
+from benchmarks.environments import versions
+from benchmarks.peers import ENVIRONMENT_OF
 
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "httptools", "uvloop", "flask", "werkzeug", "waitress", "granian"),
@@ -29,18 +31,19 @@ def ratio(result: Result, results: list[Result]) -> float | None:
 def table(results: list[Result], absent: dict[str, str]) -> str:
     """Markdown, one row for each contender and number of connections."""
     lines = [
-        "| server | connections | answers/s | of its hello | CPU µs | p50 ms | p99 ms | errors | MB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| server | connections | answers/s | of its hello | CPU µs | p50 ms | p99 ms | errors | MB "
+        "| start s |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for result in results:
         share = ratio(result, results)
         lines.append(
             f"| {result.contender.name} | {result.connections} | {result.rate:,.0f} | "
             f"{'' if share is None else f'{share:.0%}'} | {result.cost:.0f} | "
-            f"{statistics.median(result.p50):.1f} | "
-            f"{statistics.median(result.p99):.1f} | {result.errors} | {result.memory / 1e6:.0f} |"
+            f"{statistics.median(result.p50):.1f} | {statistics.median(result.p99):.1f} | "
+            f"{result.errors} | {result.memory / 1e6:.0f} | {result.first:.1f} |"
         )
-    lines += [f"| {name} | did not start | | | | | | | |" for name in absent]
+    lines += [f"| {name} | did not start | | | | | | | | |" for name in absent]
     return "\n".join(lines)
 
 
@@ -82,10 +85,14 @@ def as_json(results: list[Result], absent: dict[str, str]) -> str:
             "cpu_us": result.cpu,
             "errors": result.errors,
             "memory_bytes": result.memory,
+            "first_answer_seconds": round(result.first, 2),
         }
         for result in results
     ]
-    return json.dumps({**conditions(), "results": rows, "did_not_start": absent}, indent=2) + "\n"
+    peers = {ENVIRONMENT_OF.get(result.contender.name): None for result in results}
+    found = {peer: versions(peer) for peer in peers if peer}
+    everything = {**conditions(), "peers": found, "results": rows, "did_not_start": absent}
+    return json.dumps(everything, indent=2) + "\n"
 
 
 def plot(results: list[Result], path: Path) -> None:

@@ -51,7 +51,9 @@ def test_the_service_knows_no_web_framework_and_of_training_only_the_card_and_lo
 
 
 def test_there_is_no_room_for_odds_and_ends():
-    names = {path.stem for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    hidden = re.compile(r"(^|[/\\\\])\.")  # environments are not ours
+    files = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+    names = {path.stem for path in files if not hidden.search(str(path))}
     assert not names & {"utils", "util", "common", "helpers", "helper", "misc"}
 
 
