@@ -154,13 +154,18 @@ def measure(contender: Contender, url: str, connections: int, seconds: int, resu
         pin(process.pid, 1)
         text = process.communicate()[0]
     result.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]))
-    result.p50.append(milliseconds(re.search(r"50%\s+(\S+)", text)[1]))
-    result.p99.append(milliseconds(re.search(r"99%\s+(\S+)", text)[1]))
+    result.p50.append(percentile(text, 50))
+    result.p99.append(percentile(text, 99))
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     result.errors += int(refused[1]) if refused else 0
     result.errors += sum(map(int, broken.groups())) if broken else 0
     return int(re.search(r"(\d+) requests in", text)[1])
+
+
+def percentile(text: str, percent: int) -> float:
+    """Milliseconds, from the line of its own that wrk gives it: the line above may end in "87.50%"."""
+    return milliseconds(re.search(rf"^ +{percent}% +(\S+)$", text, re.MULTILINE)[1])
 
 
 def milliseconds(text: str) -> float:
