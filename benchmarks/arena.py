@@ -103,7 +103,7 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    settings = {"MODEL_PATH": str(model), "NAIVE_MODEL": str(model), **contender.env}
+    settings = {"MODEL_PATH": str(model), **contender.env}
     env = os.environ | {name: value.replace("{port}", port) for name, value in settings.items()}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [part.replace("{port}", port) for part in contender.command]
