@@ -108,7 +108,7 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    settings = {"MODEL_PATH": str(model), "NAIVE_MODEL": str(model), **contender.env}
+    settings = {"MODEL_PATH": str(model), **contender.env}
     known = {"{port}": port, "{models}": str(model.parent)}
     env = os.environ | {name: filled(value, known) for name, value in settings.items()}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -177,13 +177,18 @@ def measure(contender: Contender, url: str, connections: int, seconds: int, resu
         pin(process.pid, 1)
         text = process.communicate()[0]
     result.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]))
-    result.p50.append(milliseconds(re.search(r"50%\s+(\S+)", text)[1]))
-    result.p99.append(milliseconds(re.search(r"99%\s+(\S+)", text)[1]))
+    result.p50.append(percentile(text, 50))
+    result.p99.append(percentile(text, 99))
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     result.errors += int(refused[1]) if refused else 0
     result.errors += sum(map(int, broken.groups())) if broken else 0
     return int(re.search(r"(\d+) requests in", text)[1])
+
+
+def percentile(text: str, percent: int) -> float:
+    """Milliseconds, from the line of its own that wrk gives it: the line above may end in "87.50%"."""
+    return milliseconds(re.search(rf"^ +{percent}% +(\S+)$", text, re.MULTILINE)[1])
 
 
 def milliseconds(text: str) -> float:

@@ -46,8 +46,17 @@ CONTENDERS = [
     Contender("bare ASGI, uvicorn", uvicorn("bare_asgi"), "/"),
     Contender("bare WSGI, waitress", waitress("bare_wsgi"), "/"),
     Contender("FastAPI hello", uvicorn("fastapi_hello"), "/hello", "FastAPI hello"),
-    Contender("FastAPI naive, def", uvicorn("naive_fastapi"), "/threads", "FastAPI hello", BODY),
-    Contender("FastAPI naive, async def", uvicorn("naive_fastapi"), "/loop", "FastAPI hello", BODY),
+    *(
+        Contender(name, uvicorn(module), "/predict", "FastAPI hello", BODY)
+        for name, module in (
+            ("FastAPI naive, def", "fastapi_def"),
+            ("FastAPI naive, async def", "fastapi_async_def"),
+            ("FastAPI batched", "fastapi_batched"),
+            ("FastAPI ONNX", "fastapi_onnx"),
+            ("FastAPI ONNX, msgspec", "fastapi_msgspec"),
+            ("FastAPI ONNX, msgspec, route", "fastapi_route"),
+        )
+    ),
     Contender(
         "FastAPI minimal",
         [PYTHON, "-m", "apps.minimal.fastapi_api_example"],
@@ -76,6 +85,8 @@ CONTENDERS = [
     Contender("Flask hello", waitress("flask_hello"), "/hello", "Flask hello"),
     Contender("Flask hello, granian", granian("flask_hello"), "/hello"),
     Contender("Flask naive", waitress("naive_flask"), "/predict", "Flask hello", BODY),
+    Contender("Flask ONNX", waitress("flask_onnx"), "/predict", "Flask hello", BODY),
+    Contender("Flask ONNX, msgspec", waitress("flask_msgspec"), "/predict", "Flask hello", BODY),
     Contender(
         "Flask minimal",
         [PYTHON, "-m", "apps.minimal.flask_api_example"],

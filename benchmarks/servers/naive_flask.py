@@ -6,7 +6,7 @@ import joblib
 from flask import Flask, request
 
 app = Flask(__name__)
-model = joblib.load(os.environ["NAIVE_MODEL"])
+model = joblib.load(os.environ["MODEL_PATH"])
 
 
 @app.post("/predict")

@@ -42,3 +42,14 @@ def test_without_wrk_it_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr(arena.shutil, "which", lambda name: None)
     assert command.main(["--only", "bare ASGI"]) == 1
     assert "apt install wrk" in capsys.readouterr().err
+
+
+def test_a_percentile_is_not_taken_from_the_line_above_it():
+    told = """  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     9.21ms   12.04ms 101.22ms   87.50%
+    Req/Sec     2.88k   512.40     3.61k    71.99%
+  Latency Distribution
+     50%  812.00us
+     99%    1.05s
+"""
+    assert (arena.percentile(told, 50), arena.percentile(told, 99)) == (0.812, 1050.0)
