@@ -4,6 +4,7 @@ python kit.py up              set up, train a model if there is none, start ever
 python kit.py test            set up, then run the whole test suite; arguments go on to pytest
 python kit.py train wine      train and export a model
 python kit.py adopt m.pkl      make a model of your own servable
+python kit.py bench           how fast both servers are, against their frameworks' hello-worlds
 python kit.py lab             JupyterLab alone
 python kit.py doctor          what is in place, what is not, and what to do about it
 """
@@ -33,6 +34,14 @@ NAMES = {
     "flask": "Flask server",
 }
 MODEL = ROOT / "model.pkl"
+SHORT_BENCH = [
+    "--only",
+    "FastAPI hello,FastAPI full,Flask hello,Flask full",
+    "--rounds",
+    "2",
+    "--seconds",
+    "2",
+]
 
 
 def up(only: list[str], browser: bool) -> int:
@@ -170,6 +179,10 @@ def adopt(arguments: list[str]) -> int:
     return run_through([sys.executable, "-m", "model_training.adopt", *arguments])
 
 
+def bench(arguments: list[str]) -> int:
+    return run_through([sys.executable, "-m", "benchmarks", *(arguments or SHORT_BENCH)])
+
+
 def test(arguments: list[str]) -> int:
     """pytest with the arguments; without any, the whole suite and then every notebook, compared strictly."""
     if code := train_if_none():
@@ -220,12 +233,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("test", help="run the tests; arguments go on to pytest", add_help=False)
     commands.add_parser("train", help="train and export a model", add_help=False)
     commands.add_parser("adopt", help="make a model of your own servable", add_help=False)
+    commands.add_parser("bench", help="how fast both servers are; arguments as in benchmarks", add_help=False)
     commands.add_parser("doctor", help="what is in place and what is not")
     known, rest = parser.parse_known_args(arguments)
     if known.command is None:
         parser.print_help()
         sys.exit(2)
-    if known.command in ("test", "train", "adopt"):
+    if known.command in ("test", "train", "adopt", "bench"):
         known.arguments = arguments[1:]
     elif rest:
         parser.error(f"unknown argument {rest[0]!r}. See: python kit.py {known.command} --help")
@@ -257,7 +271,8 @@ def main() -> int:
         continue_in_environment()
         if options.command in ("up", "lab"):
             return up(options.only, not options.no_browser)
-        return {"test": test, "train": train, "adopt": adopt}[options.command](options.arguments)
+        run = {"test": test, "train": train, "adopt": adopt, "bench": bench}[options.command]
+        return run(options.arguments)
     except SetupError as error:
         sys.exit(f"kit: {error}")
     except KeyboardInterrupt:

@@ -27,10 +27,12 @@ def uvicorn(module: str, *options: str) -> list[str]:
     ]
 
 
-def waitress(module: str) -> list[str]:
+def waitress(module: str, send_bytes: int = 1) -> list[str]:
+    """`send_bytes`: waitress's own is 1, with which an answer's head and body are sent apart."""
     code = "import sys, waitress, importlib; app = importlib.import_module(sys.argv[1]).app; "
-    code += "waitress.serve(app, host='127.0.0.1', port=int(sys.argv[2]), threads=8)"
-    return [PYTHON, "-c", code, f"benchmarks.servers.{module}", "{port}"]
+    code += "waitress.serve(app, host='127.0.0.1', port=int(sys.argv[2]), threads=8, "
+    code += "send_bytes=int(sys.argv[3]))"
+    return [PYTHON, "-c", code, f"benchmarks.servers.{module}", "{port}", str(send_bytes)]
 
 
 def granian(module: str) -> list[str]:
@@ -40,11 +42,17 @@ def granian(module: str) -> list[str]:
     ]
 
 
+TRACED = {  # to a collector that is not there: what reaches it costs the collector, and not the server
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+    "OTEL_TRACES_SAMPLER_ARG": "0.01",
+}
 SERVER = {"HOST": "127.0.0.1", "PORT": "{port}", "METRICS_PORT": "0", "LOG_FORMAT": "json"}
 
 CONTENDERS = [
     Contender("bare ASGI, uvicorn", uvicorn("bare_asgi"), "/"),
     Contender("bare WSGI, waitress", waitress("bare_wsgi"), "/"),
+    Contender("bare ASGI with ONNX", uvicorn("bare_asgi_onnx"), "/predict", "FastAPI hello", BODY),
     Contender("FastAPI hello", uvicorn("fastapi_hello"), "/hello", "FastAPI hello"),
     *(
         Contender(name, uvicorn(module), "/predict", "FastAPI hello", BODY)
@@ -75,6 +83,22 @@ CONTENDERS = [
         SERVER | {"LOG_LEVEL": "warning"},
     ),
     Contender(
+        "FastAPI full, tracing 1 in 100",
+        [PYTHON, "-m", "apps.fastapi_app"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER | TRACED,
+    ),
+    Contender(
+        "FastAPI full, tracing all",
+        [PYTHON, "-m", "apps.fastapi_app"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER | TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
+    ),
+    Contender(
         "FastAPI full, scikit-learn",
         [PYTHON, "-m", "apps.fastapi_app"],
         "/predict",
@@ -83,6 +107,7 @@ CONTENDERS = [
         SERVER | {"MODEL_FORMAT": "joblib"},
     ),
     Contender("Flask hello", waitress("flask_hello"), "/hello", "Flask hello"),
+    Contender("Flask hello, one send", waitress("flask_hello", send_bytes=16384), "/hello", "Flask hello"),
     Contender("Flask hello, granian", granian("flask_hello"), "/hello"),
     Contender("Flask naive", waitress("naive_flask"), "/predict", "Flask hello", BODY),
     Contender("Flask ONNX", waitress("flask_onnx"), "/predict", "Flask hello", BODY),
@@ -103,6 +128,22 @@ CONTENDERS = [
         "Flask hello",
         BODY,
         SERVER | {"LOG_LEVEL": "warning"},
+    ),
+    Contender(
+        "Flask full, tracing 1 in 100",
+        [PYTHON, "-m", "apps.flask_app"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER | TRACED,
+    ),
+    Contender(
+        "Flask full, tracing all",
+        [PYTHON, "-m", "apps.flask_app"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER | TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
     ),
     Contender(
         "Flask full, scikit-learn",
