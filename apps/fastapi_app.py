@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from apps.servers import uvicorn_server
+from apps.servers import at_once, uvicorn_server
 from apps.servers.asgi import Middleware, Route
 from apps.service import Exchange, Problem, Service, build
 
@@ -26,7 +26,7 @@ def create_app(service: Service | None = None) -> FastAPI:
         service.stop()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False, telemetry=OFF)
-    app.router.route_class = Route  # for functions that take the request alone: see there
+    app.router.route_class = Route
     app.add_middleware(Middleware, gate=service.gate)
 
     def read(path: str):
@@ -44,10 +44,12 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     # --- predictions
     @app.post("/predict")
+    @at_once
     async def predict(request: Request) -> Response:
         return answer(await service.predict(exchange(request)).soon())
 
     @app.post("/predict/batch")
+    @at_once
     async def predict_batch(request: Request) -> Response:
         return answer(await service.predict_batch(exchange(request)).soon())
 

@@ -6,7 +6,7 @@ flask --app apps.flask_app run --reload                     (while you write it)
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from apps.servers import waitress_server
+from apps.servers import at_once, waitress_server
 from apps.servers.wsgi import Door, Middleware, exchange
 from apps.service import Problem, Service, build
 
@@ -35,10 +35,12 @@ def create_app(service: Service | None = None) -> Flask:
 
     # --- predictions
     @app.post("/predict")
+    @at_once
     def predict() -> Response:
         return answer(service.predict(exchange()).now())
 
     @app.post("/predict/batch")
+    @at_once
     def predict_batch() -> Response:
         return answer(service.predict_batch(exchange()).now())
 

@@ -13,8 +13,6 @@ from apps.service.exchange import Exchange, Gate
 from apps.service.problems import Problem, of_status
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-
-
 current = threading.local()
 
 
@@ -97,21 +95,20 @@ class Middleware:
 
 
 class Door(Flask):
-    """Flask, whose views without variables in their path are called at once, without the request context that
-    Flask makes and ends in 40 µs and that they do not use. Where the app has anything that wants one
-    (before_request and its like), every view has it as ever."""
+    """Flask, which calls a view that is marked `at_once` without a request context. Where the app has
+    anything that wants one (before_request and its like), every view has it as ever."""
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
-        self._plain: dict[tuple[str, str], Callable] = {}
+        self._at_once: dict[tuple[str, str], Callable] = {}
 
     def add_url_rule(self, rule, endpoint=None, view_func=None, *args, methods=None, **options) -> None:
         super().add_url_rule(rule, endpoint, view_func, *args, methods=methods, **options)
-        if "<" not in rule:
-            self._plain |= {(method, rule): view_func for method in methods or ["GET"]}
+        if getattr(view_func, "at_once", False):
+            self._at_once |= {(method, rule): view_func for method in methods or ["GET"]}
 
     def wsgi_app(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        view = self._plain.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        view = self._at_once.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         wanted = self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs
         if view is None or wanted:
             return super().wsgi_app(environ, start_response)
