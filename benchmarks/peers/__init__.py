@@ -40,11 +40,9 @@ def peer(name: str, model: str, engine: str, batch: str) -> Contender:
     return Contender(f"{name} {model}{engine}{how}", command, path, body=body, env=env)
 
 
-def ours(name: str, command: list[str], path: str = "/predict", **env: str) -> Contender:
+def ours(name: str, command: list[str], **env: str) -> Contender:
     model = "{models}/forest/model.pkl"
-    return Contender(
-        name, command, path, body=BODY, env=SERVER | {"MODEL_PATH": model, "NAIVE_MODEL": model} | env
-    )
+    return Contender(name, command, "/predict", body=BODY, env=SERVER | {"MODEL_PATH": model} | env)
 
 
 PEERS = [
@@ -56,8 +54,8 @@ PEERS = [
 ]
 FASTAPI, FLASK = [PYTHON, "-m", "apps.fastapi_app"], [PYTHON, "-m", "apps.flask_app"]
 FORESTS = [
-    ours("FastAPI naive forest def", uvicorn("naive_fastapi"), "/threads"),
-    ours("FastAPI naive forest async def", uvicorn("naive_fastapi"), "/loop"),
+    ours("FastAPI naive forest def", uvicorn("fastapi_def")),
+    ours("FastAPI naive forest async def", uvicorn("fastapi_async_def")),
     ours("FastAPI full forest scikit-learn", FASTAPI, MODEL_FORMAT="joblib"),
     ours("FastAPI full forest ONNX", FASTAPI),
     ours("Flask full forest scikit-learn", FLASK, MODEL_FORMAT="joblib"),
