@@ -86,6 +86,7 @@ def compete(
                     measure(contender, url, max(connections), WARM_UP_SECONDS, Result(contender, 0))
                     for count in connections:
                         result = results[contender.name, count]
+                        answers(process, contender, url)  # after whatever the last load left in its queue
                         before = processor_seconds(process)
                         answered = measure(contender, url, count, seconds, result)
                         spent = processor_seconds(process) - before
@@ -193,8 +194,8 @@ def percentile(text: str, percent: int) -> float:
 
 def milliseconds(text: str) -> float:
     """ "1.20ms", "350.00us" or "1.05s" as a number of milliseconds."""
-    number, unit = re.fullmatch(r"(-?[\d.]+|-?nan)(us|ms|s|m)", text).groups()
-    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
+    number, unit = re.fullmatch(r"(-?[\d.]+|-?nan)(us|ms|s|m|h)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit]
 
 
 def pin(pid: int, core: int) -> None:

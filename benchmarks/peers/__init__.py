@@ -24,6 +24,12 @@ WIRE = {  # path, and the body of a row
     "Ray Serve": ("/predict", BODY),
 }
 BATCH = "64"
+NO_TELEMETRY = {
+    "DO_NOT_TRACK": "1",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 WITHOUT_BATCHING = {"MLflow"}
 
 
@@ -36,6 +42,7 @@ def peer(name: str, model: str, engine: str, batch: str) -> Contender:
         "BATCH": batch,
         "OMP_NUM_THREADS": "1",
     }
+    env |= NO_TELEMETRY
     command = [str(python_of(key)), str(HERE / f"serve_{key}.py")]
     return Contender(f"{name} {model}{engine}{how}", command, path, body=body, env=env)
 

@@ -26,6 +26,6 @@ class Iris(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Iris(max_batch_size=BATCH, batch_timeout=0.002 if BATCH > 1 else 0, api_path="/predict")
+    api = Iris(max_batch_size=BATCH, batch_timeout=0.01 if BATCH > 1 else 0, api_path="/predict")
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=False)
     server.run("127.0.0.1", PORT, num_api_servers=1, log_level="warning", generate_client_file=False)

@@ -23,7 +23,9 @@ def save(folder):
         model = onnx.load(MODEL_FILE)
         mlflow.onnx.save_model(model, folder, onnx_session_options=options, pip_requirements=named)
     else:
-        mlflow.sklearn.save_model(joblib.load(MODEL_FILE), folder, pip_requirements=named)
+        trees = ["sklearn.tree._tree.Tree"]  # MLflow saves with skops, which asks
+        model = joblib.load(MODEL_FILE)
+        mlflow.sklearn.save_model(model, folder, pip_requirements=named, skops_trusted_types=trees)
 
 
 if __name__ == "__main__":
