@@ -10,10 +10,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from apps.servers import at_once, uvicorn_server
-from apps.servers.asgi import Middleware, Route
+from apps.servers.asgi import Door, Middleware
 from apps.service import Exchange, Problem, Service, build
-
-OFF = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}  # the service has its own
 
 
 def create_app(service: Service | None = None) -> FastAPI:
@@ -25,8 +23,7 @@ def create_app(service: Service | None = None) -> FastAPI:
         yield
         service.stop()
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False, telemetry=OFF)
-    app.router.route_class = Route
+    app = Door(lifespan=lifespan)
     app.add_middleware(Middleware, gate=service.gate)
 
     def read(path: str):

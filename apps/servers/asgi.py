@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
+from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 
 from apps.service.exchange import Exchange, Gate
@@ -138,6 +141,22 @@ class Middleware:
         await send({"type": "http.response.start", "status": status, "headers": [*raw, *marks(exchange)]})
         await send({"type": "http.response.body", "body": body})
         return status
+
+
+class Door(FastAPI):
+    """FastAPI without what has nothing to do here: the service has telemetry and a document of its own, and
+    `Middleware` answers for every error and limits every body, so the layers for these can go."""
+
+    def __init__(self, **options) -> None:
+        off = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+        super().__init__(openapi_url=None, redirect_slashes=False, telemetry=off, **options)
+        self.router.route_class = Route
+
+    def build_middleware_stack(self):
+        app = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
+        for layer, arguments, options in reversed(self.user_middleware):
+            app = layer(app, *arguments, **options)
+        return app
 
 
 class Route(APIRoute):
