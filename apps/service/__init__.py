@@ -47,7 +47,7 @@ class Service:
         self.metrics, self.tracing, self.model = metrics, tracing, model
         self.lifecycle = Lifecycle()
         self._stop_exporter, self._request_log = None, request_log
-        self.exporter_listener = None  # a worker is handed one
+        self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
         self.gate = Gate(settings, log, request_log, metrics, tracing)
         deep = settings.max_json_depth
         self._one = contract.Reader(contract.PredictRequest, '{"features": [numbers]}', deep)
@@ -72,6 +72,10 @@ class Service:
                 )
 
     def stop(self) -> None:
+        """Hand on what has been counted and traced. Stopping twice does no harm."""
+        if self._stopped:
+            return
+        self._stopped = True
         if self._stop_exporter:
             self._stop_exporter()
         self.metrics.flush()

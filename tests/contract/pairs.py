@@ -11,6 +11,7 @@ from classroom.servers import Server
 
 FULL = ("fastapi", "flask")
 WORKERS = int(os.environ.get("SERVELAB_WORKERS", "1"))
+ONE = {"WORKERS": "1"}  # for a test of what each process has or finds out for itself
 
 
 @contextmanager
