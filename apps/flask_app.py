@@ -3,6 +3,8 @@
 python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
 flask --app apps.flask_app run --reload                     (while you write it)"""
 
+from multiprocessing.util import Finalize
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -14,6 +16,7 @@ from apps.service import Problem, Service, build
 def create_app(service: Service | None = None) -> Flask:
     service = service or build("flask_app", port=5000)
     service.start()
+    Finalize(None, service.stop, exitpriority=0)  # WSGI does not tell the end; atexit misses that of a worker
 
     app = Door(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from adopted import Adopted, adopt
 from classroom.servers import Server, serve
+from pairs import pair
 
 from model_training import datasets
 from model_training.export import export
@@ -30,10 +31,9 @@ def both(iris_root: Path) -> Iterator[dict[str, Server]]:
 
 @pytest.fixture(scope="session")
 def full(iris_root: Path) -> Iterator[dict[str, Server]]:
-    """The two full servers by name, FastAPI first, each a process of its own that logs JSON."""
-    env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "LOG_FORMAT": "json", "METRICS_PORT": "0"}
-    with serve("fastapi", env=env) as fastapi, serve("flask", env=env) as flask:
-        yield {"fastapi": fastapi, "flask": flask}
+    """The two full servers by name, FastAPI first, each with processes of its own that log JSON."""
+    with pair({"MODEL_PATH": str(iris_root / "models" / "iris")}) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")

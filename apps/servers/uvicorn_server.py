@@ -2,8 +2,6 @@
 clients that stall are cut off, and a request to stop drains first and ends with exit code 0."""
 
 import re
-import socket
-import sys
 import time
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -11,10 +9,10 @@ from urllib.parse import unquote
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from apps.servers import workers
 from apps.service.exchange import Gate
 from apps.service.problems import Problem
 
-BACKLOG = 2048
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
 UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
@@ -25,13 +23,7 @@ TARGET = re.compile(rb"/|https?://[^/]").match
 def run(create_app, service) -> None:
     """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
-    try:
-        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
-    except OSError as error:
-        sys.exit(
-            f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "stop what listens there, or set PORT"
-        )
+    listener = workers.listen(service)
     config = uvicorn.Config(
         create_app(service),
         http=strict(service.gate),
@@ -41,7 +33,7 @@ def run(create_app, service) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
+        backlog=workers.BACKLOG,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
@@ -57,6 +49,8 @@ class Server(uvicorn.Server):
         self._service, self._stop_at = service, None
 
     def handle_exit(self, sig: int, frame) -> None:
+        if workers.is_for_supervisor(sig):
+            return
         if self._stop_at is None:
             self._service.lifecycle.drain()
             self._stop_at = time.monotonic() + self._service.settings.drain_seconds

@@ -7,7 +7,6 @@ import logging
 import re
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 from http import HTTPStatus
@@ -19,10 +18,10 @@ from waitress.server import create_server
 from waitress.task import Task, WSGITask
 from waitress.utilities import BadRequest
 
+from apps.servers import workers
 from apps.service.exchange import METHODS, Gate
 from apps.service.problems import Problem
 
-BACKLOG = 2048
 SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
 SWEEP_SECONDS = 0.5
 LINGER_SECONDS = 2  # for a client that was refused to finish what it is sending, and read why
@@ -44,20 +43,14 @@ FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]
 def run(create_app, service) -> None:
     """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
-    try:
-        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
-    except OSError as error:
-        sys.exit(
-            f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "stop what listens there, or set PORT"
-        )
+    listener = workers.listen(service)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every request that waits
     server = create_server(
         create_app(service),
         sockets=[listener],
         threads=settings.max_in_flight + SPARE_THREADS,
         ident=None,
-        backlog=BACKLOG,
+        backlog=workers.BACKLOG,
         connection_limit=connection_limit(),
         channel_timeout=NO_LIMIT,
         max_request_header_size=settings.max_url_bytes + settings.max_header_bytes + FRAMING_ALLOWED,
@@ -104,11 +97,12 @@ class Loop:
         self._stop_at: float | None = None
         self._at_once = False
         self._next_sweep = 0.0
-        for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._stop)
+        for number in workers.SIGNALS:
+            signal.signal(number, self._stop)
 
-    def _stop(self, *_) -> None:
+    def _stop(self, number: int, _) -> None:
+        if workers.is_for_supervisor(number):
+            return
         if self._stop_at is None:
             self._service.lifecycle.drain()
             self._stop_at = time.monotonic() + self._service.settings.drain_seconds

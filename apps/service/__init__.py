@@ -20,6 +20,7 @@ from apps.service.tracing import Tracing
 __all__ = ["Exchange", "Problem", "Service", "build"]
 
 VERSION = "0.3.0"
+OTHERS_ANSWER_SECONDS = 20
 
 
 def build(app: str, port: int) -> "Service":
@@ -46,6 +47,7 @@ class Service:
         self.metrics, self.tracing, self.model = metrics, tracing, model
         self.lifecycle = Lifecycle()
         self._stop_exporter, self._request_log = None, request_log
+        self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
         self.gate = Gate(settings, log, request_log, metrics, tracing)
         deep = settings.max_json_depth
         self._one = contract.Reader(contract.PredictRequest, '{"features": [numbers]}', deep)
@@ -53,12 +55,15 @@ class Service:
         self._tensors = contract.Reader(open_inference.InferRequest, open_inference.EXAMPLE, deep)
 
     def start(self) -> None:
-        """Load the model beside the requests, and show the metrics on their own port."""
-        self.model.start()
+        """Load the model beside the requests, and show the metrics on their own port. One of several workers
+        waits for its model, a while, before it takes requests: the others answer them better."""
         settings = self.settings
+        self.model.start(wait=OTHERS_ANSWER_SECONDS if settings.workers > 1 else 0)
         if settings.exporter_port:
             try:
-                self._stop_exporter = self.metrics.serve(settings.metrics_host, settings.exporter_port)
+                self._stop_exporter = self.metrics.serve(
+                    settings.metrics_host, settings.exporter_port, self.exporter_listener
+                )
             except OSError as error:
                 self.log.warning(
                     "metrics not served: set METRICS_PORT to a free port",
@@ -67,8 +72,13 @@ class Service:
                 )
 
     def stop(self) -> None:
+        """Hand on what has been counted and traced. Stopping twice does no harm."""
+        if self._stopped:
+            return
+        self._stopped = True
         if self._stop_exporter:
             self._stop_exporter()
+        self.metrics.flush()
         self.model.close()
         self.tracing.close()
         self._request_log.flush()

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -27,17 +27,20 @@ class Exporter:
             self._registry = CollectorRegistry()
             MultiProcessCollector(self._registry)
         self._app = make_wsgi_app(self._registry)
-        self._server: ThreadingWSGIServer | None = None
+        self._server: Server | None = None
 
-    def start(self, host: str, port: int) -> None:
-        """Raises OSError where the port is not to be had."""
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        attributes = {"address_family": family, "allow_reuse_port": bool(self._folder)}
-        kind = type("Server", (ThreadingWSGIServer,), attributes)
-        self._server = make_server(host, port, self._answer, kind, Handler)
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+    def start(self, host: str, port: int, listener: socket.socket | None = None) -> None:
+        """`listener`: one that listens there already, for several processes. Raises OSError where the port is
+        not to be had; another worker that has it tells this one's values too."""
         if self._folder:
             threading.Thread(target=self._keep_current, name="metrics values", daemon=True).start()
+        if listener is None:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+            shared = bool(self._folder) and hasattr(socket, "SO_REUSEPORT")
+            listener = socket.create_server((host, port), family=family, reuse_port=shared)
+        self._server = Server(listener)
+        self._server.set_app(self._answer)
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -48,13 +51,32 @@ class Exporter:
 
     def _answer(self, environ: dict, start_response: Callable):
         self._flush()
-        if self._folder:
+        if self._folder and os.name == "posix":  # elsewhere one may not ask whether a process lives
             forget_dead_workers(Path(self._folder))
         return self._app(environ, start_response)
 
     def _keep_current(self) -> None:
         while not self._stopped.wait(EVERY_SECONDS):
             self._flush()
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """On a socket that other processes may accept from too."""
+
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        listener.setblocking(False)  # another may have been faster
+        self.server_name, self.server_port = listener.getsockname()[:2]
+        self.setup_environ()
+
+    def get_request(self) -> tuple[socket.socket, tuple]:
+        connection, address = super().get_request()
+        connection.setblocking(True)  # which it has from its listener on some systems
+        return connection, address
 
 
 class Handler(WSGIRequestHandler):

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
+from socket import socket
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
@@ -173,9 +174,9 @@ class Metrics:
         self._prediction_seconds.add(durations.counts, durations.total)
         self._in_flight.set(self.in_flight())
 
-    def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Show everything at http://host:port/metrics, and return what stops it. Raises OSError where the
-        port is not to be had."""
+    def serve(self, host: str, port: int, listener: socket | None = None) -> Callable[[], None]:
+        """Show everything at http://host:port/metrics, and return what stops it. `listener` listens there
+        already. Raises OSError where the port is not to be had."""
         exporter = Exporter(self.registry, self.flush)
-        exporter.start(host, port)
+        exporter.start(host, port, listener)
         return exporter.stop

@@ -94,11 +94,13 @@ class Model:
         self._loading = threading.Lock()
         self._loader: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Load in the background; requests meanwhile get 503 model-loading."""
+    def start(self, wait: float = 0) -> None:
+        """Load in the background, and wait for it so long; requests meanwhile get 503 model-loading."""
         if self._loading.acquire(blocking=False):
             self._loader = threading.Thread(target=self._load, name="model", daemon=True)
             self._loader.start()
+            if wait:
+                self._loader.join(wait)
 
     @property
     def serving(self) -> Serving:

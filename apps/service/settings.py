@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     model_format: Literal["auto", "onnx", "skops", "joblib"] = Field(
         "auto", description="which of the model's files answers; auto: the fastest that is there"
     )
+    workers: Count = Field(1, description="processes that answer; each has the limits to itself")
     metrics_port: Port | None = Field(
         None, description="the port of /metrics; unset: PORT + 100, 0: no metrics"
     )

@@ -76,8 +76,8 @@ def write_record(name: str, process: psutil.Popen, port: int, arguments: list[st
 def reclaim() -> list[str]:
     """Stop the servers whose Python was killed before it could; return their names.
 
-    A process is ours only if its start time and its arguments are those in the record, for process ids are
-    used again. A server whose Python still runs is left alone.
+    A process is ours only if its start time and its arguments are those in the record (one with workers has
+    more), for process ids are used again. A server whose Python still runs is left alone.
     """
     reclaimed = []
     for record in RECORDS.glob("*.json"):
@@ -86,7 +86,7 @@ def reclaim() -> list[str]:
             if _running(noted["owner"], noted["owner_created"]):
                 continue
             process = _running(noted["pid"], noted["created"])
-            if process and process.cmdline()[1:] == noted["arguments"]:
+            if process and set(noted["arguments"]) <= set(process.cmdline()[1:]):
                 end(process, grace=5)
                 reclaimed.append(noted["name"])
         except (OSError, ValueError, KeyError, TypeError, psutil.Error):

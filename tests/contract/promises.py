@@ -121,5 +121,10 @@ def check_log(log: bytes, secrets: list[bytes] = ()) -> None:
 
 def memory(server: Server) -> int:
     """Bytes of the server's process and of those it started."""
+    return sum(member.memory_info().rss for member in family(server))
+
+
+def family(server: Server) -> list[psutil.Process]:
+    """The server's process and those it started."""
     process = psutil.Process(server.process.pid)
-    return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
+    return [process, *process.children(recursive=True)]

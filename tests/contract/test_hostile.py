@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from promises import GROWTH_ALLOWED, REQUEST_ID, Watch, check_answer, comparable, memory
+from promises import GROWTH_ALLOWED, REQUEST_ID, Watch, check_answer, comparable, family, memory
 from wire import Answer, cases, read_cases, send, wire_of
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -22,7 +22,7 @@ def capped(full):
     if not hasattr(psutil, "RLIMIT_AS"):
         yield full
         return
-    processes = [psutil.Process(server.process.pid) for server in full.values()]
+    processes = [process for server in full.values() for process in family(server)]
     before = [process.rlimit(psutil.RLIMIT_AS) for process in processes]
     for process in processes:
         limit = process.memory_info().vms + MEMORY_CAP

@@ -4,7 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pairs import pair
+from pairs import ONE, pair
 from promises import check_answer, comparable
 from waiting_model import QUICK, SLOW, Hold
 from wire import Connection, chunked_bytes, post, request_bytes, send
@@ -145,8 +145,8 @@ def test_an_idle_connection_is_closed_after_a_while(small):
 
 @pytest.fixture(scope="module")
 def crowded(waiting_env):
-    """Both full servers with a model that can be held up and room for two requests."""
-    with pair(waiting_env | {"MAX_IN_FLIGHT": "2", "PREDICT_TIMEOUT_SECONDS": "60"}) as servers:
+    """Both full servers with a model that can be held up and room for two requests, which each worker has."""
+    with pair(waiting_env | ONE | {"MAX_IN_FLIGHT": "2", "PREDICT_TIMEOUT_SECONDS": "60"}) as servers:
         yield servers
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import joblib
 import pytest
 import skops.io
-from pairs import pair
+from pairs import ONE, pair
 from promises import check_answer, memory
 from waiting_model import WaitingSum
 from wire import post, request_bytes, send
@@ -69,9 +69,10 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, iris_root):
-    """Both servers, begun without a model and never given a good one."""
+    """Both servers, begun without a model and never given a good one. Each worker looks again when it is
+    asked, so that of several some would still tell of what was wrong before."""
     folder = tmp_path_factory.mktemp("place") / "model"
-    with pair({"MODEL_PATH": str(folder)}) as servers:
+    with pair({"MODEL_PATH": str(folder), **ONE}) as servers:
         yield Place(folder, iris_root / "models" / "iris", servers)
 
 

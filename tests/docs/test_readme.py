@@ -24,15 +24,17 @@ BASH = shutil.which("bash")
 
 
 def block(language: str, holding: str) -> str:
-    """The one block of this language that has `holding` in it."""
+    """The one block of this language that has `holding` in it, or is it."""
     found = [text for name, text in BLOCKS if name == language and holding in text]
+    found = [text for text in found if text.strip() == holding] or found
     assert len(found) == 1, f"{len(found)} {language} blocks with {holding}"
     return found[0]
 
 
 def test_every_block_has_a_test_here():
     tests = Path(__file__).read_text(encoding="utf-8")
-    held = re.findall(r'block\("(\w+)", "([^"]+)"\)', tests)
+    held = re.findall(r"""block\("(\w+)", (?:"([^"]+)"|'([^']+)')\)""", tests)
+    held = [(name, one or other) for name, one, other in held]
     for language, text in BLOCKS:
         assert any(language == name and holding in text for name, holding in held), text
 
@@ -118,8 +120,10 @@ def environment(project: Path, port: int) -> dict[str, str]:
         block("bash", "python -m apps.flask_app"),
         block("bash", "uvicorn apps.fastapi_app"),
         block("bash", "uvicorn apps.minimal"),
+        block("bash", "WORKERS=2 python -m apps.fastapi_app"),
+        block("bash", "WORKERS=2 python -m apps.flask_app"),
     ],
-    ids=["fastapi", "flask", "reload", "reload minimal"],
+    ids=["fastapi", "flask", "reload", "reload minimal", "workers fastapi", "workers flask"],
 )
 def test_a_server_started_as_the_readme_says_answers(project, command):
     answers_when_started(command, project)
@@ -152,19 +156,73 @@ def answers_when_started(command: str, cwd: Path) -> None:
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-            for _ in range(600):
-                assert process.poll() is None, "the server ended"
-                try:
-                    answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
-                    if answer.status_code != 503:  # which it is while the model is loaded
-                        break
-                except httpx.ConnectError:
-                    pass
-                time.sleep(0.1)
-            assert answer.json()["prediction"] == [0]
+            until_it_predicts(client, process)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
+
+
+def until_it_predicts(client: httpx.Client, process: subprocess.Popen) -> None:
+    for _ in range(600):
+        assert process.poll() is None, "the server ended"
+        try:
+            answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
+            if answer.status_code != 503:  # which it is while the model is loaded
+                break
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    assert answer.json()["prediction"] == [0]
+
+
+@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash, and gunicorn needs POSIX")
+@pytest.mark.parametrize(
+    "command",
+    [
+        block("bash", "uvicorn --factory apps.fastapi_app:create_app --workers 2"),
+        block("bash", "gunicorn -k asgi"),
+        block("bash", "granian --interface asgi"),
+        block("bash", "gunicorn -k gthread"),
+        block("bash", "granian --interface wsgi"),
+    ],
+    ids=["uvicorn", "gunicorn asgi", "granian asgi", "gunicorn wsgi", "granian wsgi"],
+)
+def test_a_process_manager_serves_with_two_workers_that_count_as_one(command, project, tmp_path):
+    port, exporter = free_port(), free_port()
+    env = os.environ | environment(project, port) | {"METRICS_PORT": str(exporter), "LOG_LEVEL": "warning"}
+    env |= {"TMPDIR": str(tmp_path), "GUNICORN_CMD_ARGS": "--no-control-socket"}
+    command = re.sub(r"\b[58]000\b", str(port), command).strip()
+    process = subprocess.Popen([BASH, "-ec", command], cwd=project, env=env)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+            until_it_predicts(client, process)
+            wait_for(
+                lambda: len(list(tmp_path.glob("*/gauge_livemostrecent_*.db"))) == 2
+            )  # both have a model
+        for number in range(30):  # each on a connection of its own, so that both get some
+            body = {"features": [5.1, 3.5, 1.4, 0.2] if number % 3 else [5.1]}
+            answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, trust_env=False)
+            assert answer.status_code == (200 if number % 3 else 400), answer.text
+            assert number % 3 or answer.headers["content-type"] == "application/problem+json"
+        wait_for(lambda: predicted(exporter) == 1 + 20)
+    finally:
+        process.terminate()
+    assert process.wait(40) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
+
+
+def predicted(exporter: int) -> float:
+    """The count of rows at this port for metrics."""
+    text = httpx.get(f"http://127.0.0.1:{exporter}/metrics", trust_env=False).text
+    return sum(float(count) for count in re.findall(r"^predictions_total\{.*\} (\S+)$", text, re.MULTILINE))
+
+
+def wait_for(true) -> None:
+    deadline = time.monotonic() + 40
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("command", ["up", "test"])
