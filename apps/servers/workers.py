@@ -52,13 +52,13 @@ def listen(service) -> socket.socket:
     if settings.exporter_port:
         with suppress(OSError):  # the workers will try again, and say so
             listeners.append(socket.create_server((settings.metrics_host, settings.exporter_port)))
-    patience = settings.drain_seconds + settings.grace_seconds + SPARE_SECONDS
+    door, patience = f"apps.{service.app}", settings.drain_seconds + settings.grace_seconds + SPARE_SECONDS
     if os.name != "posix":
-        sys.exit(supervise(service.app, settings.workers, patience, listeners))
+        sys.exit(supervise(door, settings.workers, patience, listeners))
     for one in listeners:  # go on in a new interpreter, without all that this one has imported
         one.set_inheritable(True)
     numbers = [str(number) for number in (settings.workers, patience, *(one.fileno() for one in listeners))]
-    os.execv(sys.executable, [sys.executable, "-m", "apps.servers.workers", f"apps.{service.app}", *numbers])
+    os.execv(sys.executable, [sys.executable, "-m", "apps.servers.workers", door, *numbers])
 
 
 def stop_at_end_of(lifeline: Connection) -> None:

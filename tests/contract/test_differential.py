@@ -4,6 +4,7 @@ Requests are well formed as HTTP and strange in all else; what is wrong as HTTP 
 same ones in every run: derandomize."""
 
 import json
+import os
 from urllib.parse import quote
 
 import pytest
@@ -33,7 +34,7 @@ VALID = {
     },
 }
 LIMITS = settings(
-    max_examples=1500,
+    max_examples=int(os.environ.get("SERVELAB_EXAMPLES", "1500")),
     deadline=None,
     derandomize=True,
     database=None,
