@@ -57,7 +57,7 @@ def test_both_servers_describe_the_same_api(documents):
 
 def test_it_has_every_route_and_method_that_the_frameworks_know_and_no_other(document):
     gate = SimpleNamespace(settings=Settings())  # the doors ask no more of it until a request comes
-    service = SimpleNamespace(gate=gate, start=lambda: None)
+    service = SimpleNamespace(gate=gate, start=lambda: None, stop=lambda: None)
     fastapi = {
         (route.path, method.lower())
         for route in fastapi_app.create_app(service).routes
