@@ -52,6 +52,12 @@ def _api(module: str, port: int, grace: float = 5) -> Kind:
     return Kind(("-m", module), port, "/health", module.rpartition(".")[2], _API_ENV, grace=grace)
 
 
+def _step(module: str) -> Kind:
+    """One of the servers that lesson 08 and the benchmark compare, as its author would start it."""
+    arguments = ("-m", "uvicorn", f"benchmarks.servers.{module}:app", "--host", HOST, "--port", "{port}")
+    return Kind((*arguments, "--no-access-log", "--log-level", "warning"), 8000, "/health", env=_API_ENV)
+
+
 _LAB = ("--no-browser", f"--ServerApp.ip={HOST}", "--ServerApp.port={port}", "--ServerApp.port_retries=0")
 _LAB += (f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks")
 if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container, say; JupyterLab wants it confirmed
@@ -67,6 +73,8 @@ KINDS = {
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),
     "lab": Kind(("-m", "jupyterlab", *_LAB), 8888, "/api", grace=8, own_group=True),
 }
+STEPS = ("def", "async_def", "batched", "onnx", "msgspec", "route")  # from the naive server on
+KINDS |= {f"fastapi_{step}": _step(f"fastapi_{step}") for step in STEPS}
 
 
 class ServerError(RuntimeError):

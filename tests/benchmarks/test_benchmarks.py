@@ -3,11 +3,12 @@
 import json
 import shutil
 
+import httpx
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import arena
-from benchmarks.contenders import PYTHON, Contender
+from benchmarks.contenders import BODY, CONTENDERS, PYTHON, Contender
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="needs wrk (Debian: apt install wrk)")
 
@@ -22,6 +23,18 @@ def test_two_contenders_make_a_table_json_and_a_picture(tmp_path, capsys):
     assert [row["errors"] for row in found["results"]] == [0, 0]
     assert found["versions"]["fastapi"] and found["cores"]
     assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+STEPS = [
+    each for each in CONTENDERS if each.body and any("benchmarks.servers" in part for part in each.command)
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda contender: contender.name)
+def test_every_step_gives_the_prediction_of_the_naive_server(step, iris_root):
+    with arena.running(step, iris_root / "model.pkl") as (url, _):
+        answer = httpx.post(url, content=BODY, headers={"Content-Type": "application/json"}, trust_env=False)
+    assert answer.json()["prediction"] == [0]
 
 
 @needs_wrk
