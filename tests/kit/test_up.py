@@ -69,8 +69,8 @@ def up(classroom: Project):
         yield start
 
 
-def predict(url: str) -> dict:
-    return httpx.post(f"{url}/predict", json=ROW, trust_env=False).json()
+def predict(url: str) -> list:
+    return httpx.post(f"{url}/predict", json=ROW, trust_env=False).json()["prediction"]
 
 
 def test_everything_runs_finds_each_other_and_leaves_nothing(up):
@@ -81,9 +81,9 @@ def test_everything_runs_finds_each_other_and_leaves_nothing(up):
         if free:
             taken = stack.enter_context(socket.create_server(("127.0.0.1", 5000)))
         everything = up()
-        assert predict(everything.address("FastAPI server")) == {"prediction": [0]}
+        assert predict(everything.address("FastAPI server")) == [0]
         flask = everything.address("Flask server")
-        assert predict(flask) == {"prediction": [0]}
+        assert predict(flask) == [0]
         if taken:
             assert "Port 5000 is taken: the Flask server is on" in everything.output
             assert not flask.endswith(":5000")
@@ -116,7 +116,7 @@ def test_a_part_and_a_second_one_beside_it(up, classroom):
     assert "is taken" in two.output
     assert one.address("FastAPI server") != two.address("FastAPI server")
     assert two.stop(signal.SIGTERM) == 0
-    assert predict(one.address("FastAPI server")) == {"prediction": [0]}
+    assert predict(one.address("FastAPI server")) == [0]
     log = classroom.folder / re.search(r"\.kit/logs/fastapi-\d+\.log", one.output)[0]
     assert "model loaded" in log.read_text(encoding="utf-8")
 
@@ -124,23 +124,23 @@ def test_a_part_and_a_second_one_beside_it(up, classroom):
 def test_a_server_that_dies_is_reported_and_the_other_goes_on(up):
     both = up("--only", "fastapi,flask")
     assert "Not started" not in both.output, both.output
-    next(child for child in both.children() if "apps.minimal.fastapi_api_example" in child.cmdline()).kill()
+    next(child for child in both.children() if "apps.fastapi_app" in child.cmdline()).kill()
     both.wait_for("The others go on")
     assert "FastAPI server ended by itself (exit code -9)" in both.output
     assert "model loaded" in both.output
-    assert predict(both.address("Flask server")) == {"prediction": [0]}
+    assert predict(both.address("Flask server")) == [0]
     assert both.stop() == 0
 
 
 def test_a_server_that_does_not_start_is_reported_and_the_other_goes_on(up, classroom):
-    example = classroom.folder / "apps" / "minimal" / "fastapi_api_example.py"
+    example = classroom.folder / "apps" / "fastapi_app.py"
     source = example.read_text(encoding="utf-8")
     try:
         example.write_text("raise SystemExit('out of order')", encoding="utf-8")
         both = up("--only", "fastapi,flask")
         assert "Not started: the fastapi server ended with exit code 1" in both.output
         assert "out of order" in both.output
-        assert predict(both.address("Flask server")) == {"prediction": [0]}
+        assert predict(both.address("Flask server")) == [0]
         both.stop()
         with pytest.raises(AssertionError, match="out of order"):
             up("--only", "fastapi")
@@ -165,7 +165,7 @@ def test_the_model_is_trained_where_there_is_none_and_asked_for_where_it_cannot_
     (classroom.folder / "model.pkl").unlink()
     one = up("--only", "flask")
     assert "There is no model yet: training one." in one.output
-    assert predict(one.address("Flask server")) == {"prediction": [0]}
+    assert predict(one.address("Flask server")) == [0]
     one.stop()
 
     (classroom.folder / "model.pkl").write_bytes(b"not a model")
