@@ -188,13 +188,18 @@ def measure(contender: Contender, url: str, connections: int, seconds: int, resu
 
 
 def percentile(text: str, percent: int) -> float:
-    """Milliseconds, from the line of its own that wrk gives it: the line above may end in "87.50%"."""
-    return milliseconds(re.search(rf"^ +{percent}% +(\S+)$", text, re.MULTILINE)[1])
+    """Milliseconds, from the line of its own that wrk gives it: the line above may end in "87.50%". NaN where
+    wrk gives none, as it does when connections starve."""
+    found = re.search(rf"^ +{percent}% +(\S+)$", text, re.MULTILINE)
+    return milliseconds(found[1]) if found else float("nan")
 
 
 def milliseconds(text: str) -> float:
     """ "1.20ms", "350.00us" or "1.05s" as a number of milliseconds."""
-    number, unit = re.fullmatch(r"(-?[\d.]+|-?nan)(us|ms|s|m|h)", text).groups()
+    found = re.fullmatch(r"(-?[\d.]+)(us|ms|s|m|h)", text)
+    if not found:  # "-nan"
+        return float("nan")
+    number, unit = found.groups()
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit]
 
 

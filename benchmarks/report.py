@@ -1,6 +1,7 @@
 """The results as a table, as JSON with all that is needed to believe them, and as a picture."""
 
 import json
+import math
 import platform
 import statistics
 from datetime import UTC, datetime
@@ -80,8 +81,8 @@ def as_json(results: list[Result], absent: dict[str, str]) -> str:
             "server": result.contender.name,
             "connections": result.connections,
             "answers_per_second": result.rates,
-            "p50_ms": result.p50,
-            "p99_ms": result.p99,
+            "p50_ms": [None if math.isnan(value) else value for value in result.p50],
+            "p99_ms": [None if math.isnan(value) else value for value in result.p99],
             "cpu_us": result.cpu,
             "errors": result.errors,
             "memory_bytes": result.memory,

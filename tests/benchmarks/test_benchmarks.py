@@ -1,6 +1,7 @@
 """The benchmark runs and reports; what it measures is nobody's to assert."""
 
 import json
+import math
 import shutil
 
 import httpx
@@ -66,3 +67,5 @@ def test_a_percentile_is_not_taken_from_the_line_above_it():
      99%    1.05s
 """
     assert (arena.percentile(told, 50), arena.percentile(told, 99)) == (0.812, 1050.0)
+    assert math.isnan(arena.percentile(told, 90))
+    assert math.isnan(arena.percentile("     50%   -nan", 50))
