@@ -1,6 +1,7 @@
-"""The middleware of the FastAPI server: pure ASGI, so that it costs little and hides nothing.
+"""FastAPI as the full server has it, and its middleware: pure ASGI, which costs little and hides nothing.
 
-It reads the body before it lets a request in: one that arrives slowly holds no place that others need."""
+The middleware reads the body before it lets a request in: one that arrives slowly holds no place that others
+need."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,7 @@
-"""The middleware of the Flask server: pure WSGI, the same in what it does as the one in asgi.py.
+"""Flask as the full server has it, and its middleware: pure WSGI, and does the same as that in asgi.py.
 
-It reads the body before it lets a request in: one that arrives slowly holds no place that others need."""
+The middleware reads the body before it lets a request in: one that arrives slowly holds no place that others
+need."""
 
 import threading
 from collections.abc import Callable, Iterable
