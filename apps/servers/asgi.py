@@ -1,17 +1,11 @@
-"""FastAPI as the full server has it, and its middleware: pure ASGI, which costs little and hides nothing.
+"""The middleware of the FastAPI server: pure ASGI, which costs little and hides nothing.
 
 The middleware reads the body before it lets a request in: one that arrives slowly holds no place that others
 need."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from time import perf_counter
-
-from fastapi import FastAPI
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from fastapi.routing import APIRoute
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import Request
 
 from apps.service.exchange import Exchange, Gate
 from apps.service.problems import Problem
@@ -142,36 +136,6 @@ class Middleware:
         await send({"type": "http.response.start", "status": status, "headers": [*raw, *marks(exchange)]})
         await send({"type": "http.response.body", "body": body})
         return status
-
-
-class Door(FastAPI):
-    """FastAPI without what has nothing to do here: the service has telemetry and a document of its own, and
-    `Middleware` answers for every error and limits every body, so the layers for these can go."""
-
-    def __init__(self, **options) -> None:
-        off = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-        super().__init__(openapi_url=None, redirect_slashes=False, telemetry=off, **options)
-        self.router.route_class = Route
-
-    def build_middleware_stack(self):
-        app = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
-        for layer, arguments, options in reversed(self.user_middleware):
-            app = layer(app, *arguments, **options)
-        return app
-
-
-class Route(APIRoute):
-    """FastAPI's route, which calls a coroutine function that is marked `at_once` with the request alone.
-    Where the route has dependencies, it is called as ever."""
-
-    def __init__(self, path: str, endpoint: Callable, **options) -> None:
-        super().__init__(path, endpoint, **options)
-        if getattr(endpoint, "at_once", False) and not self.dependencies:
-            self.app = self.call
-
-    async def call(self, scope, receive, send) -> None:
-        response = await self.endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 class Disconnected(Exception):

@@ -1,4 +1,4 @@
-"""Flask as the full server has it, and its middleware: pure WSGI, and does the same as that in asgi.py.
+"""The middleware of the Flask server: pure WSGI, and does the same as that in asgi.py.
 
 The middleware reads the body before it lets a request in: one that arrives slowly holds no place that others
 need."""
@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from io import BytesIO
-
-from flask import Flask
 
 from apps.service.exchange import Exchange, Gate
 from apps.service.problems import Problem, of_status
@@ -93,27 +91,6 @@ class Middleware:
         status, headers, body = self.gate.refuse(exchange, problem)
         answer(REASONS[status], headers)
         return body
-
-
-class Door(Flask):
-    """Flask, which calls a view that is marked `at_once` without a request context. Where the app has
-    anything that wants one (before_request and its like), every view has it as ever."""
-
-    def __init__(self, *args, **options) -> None:
-        super().__init__(*args, **options)
-        self._at_once: dict[tuple[str, str], Callable] = {}
-
-    def add_url_rule(self, rule, endpoint=None, view_func=None, *args, methods=None, **options) -> None:
-        super().add_url_rule(rule, endpoint, view_func, *args, methods=methods, **options)
-        if getattr(view_func, "at_once", False):
-            self._at_once |= {(method, rule): view_func for method in methods or ["GET"]}
-
-    def wsgi_app(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        view = self._at_once.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        wanted = self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs
-        if view is None or wanted:
-            return super().wsgi_app(environ, start_response)
-        return view()(environ, start_response)
 
 
 def exchange() -> Exchange:

@@ -10,12 +10,12 @@ from random import getrandbits
 from time import perf_counter
 
 from apps.service.batching import Crowd
-from apps.service.problems import MEDIA_TYPE, Problem, render
-from apps.service.routes import OTHER, template_of
+from apps.service.problems import MEDIA_TYPE, Problem, of_status, render
+from apps.service.templates import OTHER, Templates
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII).fullmatch
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
-ALWAYS_ADMITTED = {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+IS_HEALTH = re.compile(r"(/v2)?/health(/[a-z]+)?").fullmatch
 
 
 class Exchange:
@@ -34,6 +34,7 @@ class Exchange:
         "problem",
         "request_id",
         "route",
+        "service",
         "started",
         "target_bytes",
         "trace",
@@ -51,6 +52,8 @@ class Gate:
         self._max_in_flight = settings.max_in_flight
         self._lock = threading.Lock()
         self.crowd = Crowd()
+        self.service = None  # whose gate it is
+        self.routes = Templates(list, int)  # of an app, which sets it
         metrics.in_flight = lambda: self.in_flight
 
     def open(
@@ -69,9 +72,10 @@ class Gate:
     ) -> Exchange:
         """A request whose head has arrived. Raises nothing: what is wrong with it, `check` tells."""
         exchange = Exchange()
+        exchange.service = self.service
         exchange.started = perf_counter()
         exchange.method = method if method in METHODS else OTHER
-        exchange.route = template_of(path)
+        exchange.route = self.routes.of(path)
         if request_id and REQUEST_ID(request_id):
             exchange.request_id = request_id
         else:
@@ -102,6 +106,13 @@ class Gate:
         if length and int(length[:20]) > settings.max_body_bytes:
             raise self.too_large()
 
+    def problem_of(self, status: int, path: str) -> Problem:
+        """A framework's own error, as ours."""
+        allow = self.routes.allow(self.routes.of(path)) if status == 405 else ""
+        if allow:
+            return Problem("method-not-allowed", f"expected {allow}", [("Allow", allow)])
+        return of_status(status)
+
     def malformed(self) -> Problem:
         return Problem("bad-request", "expected an HTTP/1.1 request as RFC 9112 has it")
 
@@ -131,7 +142,7 @@ class Gate:
     def admit(self, exchange: Exchange) -> None:
         """Count a request that has arrived whole as in flight. Raises Problem where there are too many;
         health is answered all the same, since that is when people ask for it."""
-        if exchange.route in ALWAYS_ADMITTED:
+        if IS_HEALTH(exchange.route):
             return
         with self._lock:
             if self.in_flight < self._max_in_flight:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from apps.service.batching import Batcher, Outcome, Turn
-from apps.service.contract import ModelVersion
 from apps.service.problems import Problem
 from model_training.artifact import (
     ArtifactError,
@@ -59,7 +58,7 @@ class Serving:
         self.class_of = dict(zip(card.raw_labels, card.classes or [], strict=True))
         self.classes = card.classes
         self.has_probabilities = card.has_probabilities
-        self.identity = ModelVersion(card.name, card.version)
+        self.identity = None  # set by whoever answers first
         self.full_name = f"{card.name} {card.version}"
         self.card_json = card.to_json().encode()
         self.inline = loaded.format == "onnx"

@@ -1,22 +1,25 @@
-"""The OpenAPI document of both servers: every route of the table, in the words of the structs that read and
-write its bodies, of the table of problems, and of the card of the model being served.
+"""The OpenAPI document of both servers: what each framework generates of its views, completed with what all
+routes have in common, the table of problems, and the card of the model being served.
 
 https://spec.openapis.org/oas/v3.1.1.html. Imported, and made, when somebody asks for it."""
 
+import re
 from math import isfinite
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
-from apps.service import contract, docs, open_inference
-from apps.service.exchange import ALWAYS_ADMITTED, REQUEST_ID
+from apps.service import inference
+from apps.service.batching import Outcome
+from apps.service.documents import FILES
+from apps.service.exchange import IS_HEALTH, REQUEST_ID
 from apps.service.model import Serving
-from apps.service.operations import EVERYWHERE, OPERATIONS, TAGS, InferenceProblem, ProblemDetails
+from apps.service.predictions import answer_all, answer_one
 from apps.service.problems import KINDS, MEDIA_TYPE, Problem, render
-from apps.service.routes import ROUTES, allow
 from apps.service.settings import Settings
-from model_training.card import Card
 
+PARAMETER = re.compile(r"\{(\w+)\}")
 REF = "#/components/schemas/{name}"
 V2 = "v2-"  # before the names of what the Open Inference Protocol has of its own
 ID = "5f0c6c1d9a7e4b0f8d2b3a4c5d6e7f80"
@@ -40,74 +43,130 @@ HEADERS = {
 }
 
 
-def document(app: str, version: str, settings: Settings, serving: Serving | None) -> dict[str, Any]:
-    """The document, in the words of the served model's card where there is one."""
+EVERYWHERE = (  # what stands between a client and every route
+    "bad-request",
+    "method-not-allowed",
+    "request-timeout",
+    "content-too-large",
+    "uri-too-long",
+    "headers-too-large",
+    "internal-error",
+    "not-implemented",
+)
+INTERNAL = {"HTTPValidationError", "ValidationError"}  # FastAPI's own, which nobody gets
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. Problems of health tell `app` and `uptime_seconds` too."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+
+
+class InferenceProblem(ProblemDetails):
+    """The same, with the `error` that clients of the Open Inference Protocol look for."""
+
+    error: str
+
+
+def complete(
+    generated: dict[str, Any], app: str, version: str, settings: Settings, serving: Serving | None
+) -> bytes:
+    """A generated document with what all routes have in common: their methods, headers and problems; and what
+    the served model's card says, where there is one. As JSON."""
     paths: dict[str, dict] = {}
-    for route, methods in ROUTES.items():
-        paths[route] = {method.lower(): describe(route, method, serving) for method in methods}
-        names = [part[1:-1] for part in route.split("/") if part[:1] == "{"]
-        if names:
-            paths[route] = {"parameters": [parameter(name, serving) for name in names], **paths[route]}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Servelab",
-            "version": version,
-            "summary": f"Answered by {app}",
-            "description": DESCRIPTION,
+    for path, item in generated["paths"].items():
+        operations = {}
+        for method, operation in item.items():
+            for twin in [method, "head"] if method == "get" else [method]:
+                operations[twin] = described(path, twin, operation, [*item], serving)
+        names = PARAMETER.findall(path)
+        parameters = {"parameters": [parameter(name, serving) for name in names]} if names else {}
+        paths[path] = parameters | operations
+    tags = dict.fromkeys(tag for item in paths.values() for one in item.values() for tag in tags_of(one))
+    parts = {
+        "schemas": schemas(generated["components"]["schemas"], settings, serving),
+        "headers": HEADERS,
+        "responses": {
+            f"{prefix}{slug}": refusal(KINDS[slug].status, [slug], prefix)
+            for prefix in ("", V2)
+            for slug in EVERYWHERE
         },
-        "tags": [{"name": name} for name in TAGS.values()],
-        "paths": paths,
-        "components": {
-            "schemas": schemas(settings, serving),
-            "headers": HEADERS,
-            "responses": {
-                f"{prefix}{slug}": refusal(KINDS[slug].status, [slug], prefix)
-                for prefix in ("", V2)
-                for slug in EVERYWHERE
-            },
-            "examples": {
-                f"{prefix}{slug}": {"value": problem(slug, prefix)} for prefix in ("", V2) for slug in KINDS
-            },
+        "examples": {
+            f"{prefix}{slug}": {"value": problem(slug, prefix)} for prefix in ("", V2) for slug in KINDS
         },
     }
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Servelab",
+                "version": version,
+                "summary": f"Answered by {app}",
+                "description": DESCRIPTION,
+            },
+            "tags": [{"name": name} for name in tags],
+            "paths": paths,
+            "components": parts,
+        }
+    )
 
 
-def describe(route: str, method: str, serving: Serving | None) -> dict[str, Any]:
-    """One operation: a route and a method of it."""
-    operation = OPERATIONS[route]
+def tags_of(operation: Any) -> list[str]:
+    return operation["tags"] if isinstance(operation, dict) else []
+
+
+def described(
+    route: str, method: str, generated: dict[str, Any], methods: list[str], serving: Serving | None
+) -> dict[str, Any]:
+    """One operation: what the framework generated of its view, completed."""
     name = "_".join(part.strip("{}").replace(".", "_") for part in route.split("/") if part)
+    summary = generated.get("summary", name)
     found: dict[str, Any] = {
-        "operationId": f"{method.lower()}_{name}",
-        "summary": operation.summary,
-        "tags": [next(tag for prefix, tag in TAGS.items() if route.startswith(prefix))],
+        "operationId": f"{method}_{name}",
+        "summary": summary,
+        "tags": generated.get("tags", ["added"]),
     }
-    if operation.takes:
-        content = {"schema": ref(operation.takes)}
-        if serving:
-            content["examples"] = requests(operation.takes, serving)
-        found["requestBody"] = {"required": True, "content": {"application/json": content}}
-    answered = {
-        "description": operation.summary,
-        "headers": header_refs("X-Request-ID"),
-        "content": content_of(operation.gives, serving),
-    }
-    found["responses"] = {"200": without_body(answered) if method == "HEAD" else answered}
-    slugs = [*EVERYWHERE, *operation.problems.split()]
-    if route not in ALWAYS_ADMITTED:
+    if "requestBody" in generated:
+        found["requestBody"] = {"required": True, "content": generated["requestBody"]["content"]}
+        content = found["requestBody"]["content"].get("application/json")
+        if content and serving:
+            content |= examples(content["schema"], serving)
+    queries = [one for one in generated.get("parameters", []) if one["in"] != "path"]
+    if queries:
+        found["parameters"] = queries
+    told = generated["responses"]
+    slugs = [*EVERYWHERE, *(slug for response in told.values() for slug in response.get("x-problems", []))]
+    if not IS_HEALTH(route):
         slugs.append("overloaded")
+    found["responses"] = {}
+    for status, response in told.items():
+        if "x-problems" in response or status == "422":
+            continue
+        answered = {"description": summary, "headers": header_refs("X-Request-ID")}
+        if method != "head" and "content" in response:
+            answered["content"] = {
+                media_type: part | (example(part.get("schema", {}), serving) if serving else {})
+                for media_type, part in response["content"].items()
+            }
+        found["responses"][status] = answered
+    allow = sorted({one.upper() for one in methods} | ({"HEAD"} if "get" in methods else set()))
     prefix = V2 if route.startswith("/v2") else ""
     for status in sorted({KINDS[slug].status for slug in slugs}):
         kinds = [slug for slug in slugs if KINDS[slug].status == status]
-        if method == "HEAD":
-            told = without_body(refusal(status, kinds, prefix))
+        if method == "head":
+            refused = without_body(refusal(status, kinds, prefix))
         elif len(kinds) == 1 and kinds[0] in EVERYWHERE and status != 405:
-            told = {"$ref": f"#/components/responses/{prefix}{kinds[0]}"}
+            refused = {"$ref": f"#/components/responses/{prefix}{kinds[0]}"}
         else:
-            told = refusal(status, kinds, prefix)
+            refused = refusal(status, kinds, prefix)
         if status == 405:
-            told["headers"]["Allow"] = {"required": True, "schema": {"const": allow(route)}}
-        found["responses"][str(status)] = told
+            refused["headers"]["Allow"] = {"required": True, "schema": {"const": ", ".join(allow)}}
+        found["responses"][str(status)] = refused
     return found
 
 
@@ -118,7 +177,7 @@ def refusal(status: int, slugs: list[str], prefix: str) -> dict[str, Any]:
         "headers": header_refs("X-Request-ID", *(["Retry-After"] if status == 503 else [])),
         "content": {
             MEDIA_TYPE: {
-                "schema": ref(InferenceProblem if prefix else ProblemDetails),
+                "schema": {"$ref": REF.format(name="InferenceProblem" if prefix else "ProblemDetails")},
                 "examples": {slug: {"$ref": f"#/components/examples/{prefix}{slug}"} for slug in slugs},
             }
         },
@@ -136,69 +195,56 @@ def problem(slug: str, prefix: str) -> dict[str, Any]:
 
 def parameter(name: str, serving: Serving | None) -> dict[str, Any]:
     """A part of the path, with the values that there are for it."""
-    values = {"slug": [*KINDS], "file": [*docs.FILES]}
+    values = {"slug": [*KINDS], "file": [*FILES]}
     if serving:
         values |= {"name": [serving.name], "version": [serving.version]}
     schema = {"type": "string"} | ({"enum": values[name]} if name in values else {})
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def content_of(gives: type | str, serving: Serving | None) -> dict[str, Any]:
-    if gives == "*/*":
-        return {media_type: {"schema": {}} for media_type in sorted(set(docs.FILES.values()))}
-    if isinstance(gives, str):
-        return {gives: {"schema": {"type": "string"}}}
-    found = {"schema": {"type": "object"} if gives is dict else ref(gives)}
-    if serving and gives in (contract.PredictAnswer, contract.BatchAnswer):
-        found["example"] = answer(gives, serving)
-    return {"application/json": found}
-
-
-def requests(takes: type, serving: Serving) -> dict[str, Any]:
+def examples(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
     """Examples of a body: the card's, one by one, or as many rows of a batch."""
     named = {preset.label: preset.features for preset in serving.card.presets}
     named = named or {f"row {number + 1}": row.features for number, row in enumerate(serving.card.golden[:3])}
-    if takes is contract.PredictRequest:
-        return {label: {"value": {"features": row}} for label, row in named.items()}
     rows = [*named.values()]
-    if takes is contract.BatchRequest:
-        return {"rows": {"value": {"instances": rows}}}
     tensor = {"name": "features", "shape": [len(rows), len(rows[0])], "datatype": "FP64", "data": rows}
-    return {"rows": {"value": {"inputs": [tensor]}}}
+    of_shape = {
+        "PredictRequest": {label: {"value": {"features": row}} for label, row in named.items()},
+        "BatchRequest": {"rows": {"value": {"instances": rows}}},
+        "InferRequest": {"rows": {"value": {"inputs": [tensor]}}},
+    }
+    found = of_shape.get(name_of(schema))
+    return {"examples": found} if found else {}
 
 
-def answer(gives: type, serving: Serving) -> Any:
+def example(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
     """An example of an answer: of the card's golden rows, whose answers are known."""
-    golden = serving.card.golden[:1] if gives is contract.PredictAnswer else serving.card.golden[:2]
-    labels = [serving.class_of[row.prediction] for row in golden] if serving.classes else None
+    name = name_of(schema)
+    if name not in ("PredictAnswer", "BatchAnswer"):
+        return {}
+    golden = serving.card.golden[: 1 if name == "PredictAnswer" else 2]
     raw = {label: label for label in serving.class_of}  # a card's 0.0 is the model's 0
     shares = None
-    if serving.has_probabilities:
-        shares = [dict(zip(serving.classes, row.probabilities, strict=True)) for row in golden]
-    one = gives is contract.PredictAnswer
-    return msgspec.to_builtins(
-        gives(
-            prediction=[raw.get(row.prediction, row.prediction) for row in golden],
-            label=labels[0] if one and labels else labels,
-            probabilities=shares[0] if one and shares else shares,
-            model=serving.identity,
-            request_id=ID,
-        )
-    )
+    if serving.has_probabilities and all(row.probabilities for row in golden):
+        shares = [row.probabilities for row in golden]
+    outcome = Outcome([raw.get(row.prediction, row.prediction) for row in golden], shares)
+    answer = answer_one if name == "PredictAnswer" else answer_all
+    return {"example": answer(outcome, serving, ID).model_dump(exclude_none=True, warnings=False)}
 
 
-def schemas(settings: Settings, serving: Serving | None) -> dict[str, Any]:
+def name_of(schema: dict[str, Any]) -> str:
+    return schema.get("$ref", "").rpartition("/")[2]
+
+
+def schemas(generated: dict[str, Any], settings: Settings, serving: Serving | None) -> dict[str, Any]:
     """Every type that an operation takes or gives, narrowed to what the served model takes and gives."""
-    types = {t for o in OPERATIONS.values() for t in (o.takes, o.gives) if isinstance(t, type)} - {dict, Card}
-    ordered = sorted([*types, ProblemDetails, InferenceProblem], key=lambda found: found.__name__)
-    _, found = msgspec.json.schema_components(ordered, ref_template=REF)
-    card = Card.model_json_schema(ref_template="#/components/schemas/{model}")
-    found |= card.pop("$defs") | {"Card": card}
-
-    for shape in (contract.PredictAnswer, contract.BatchAnswer):  # what is not there is left out, never null
+    found = {name: without_none(schema) for name, schema in generated.items() if name not in INTERNAL}
+    for shape in (ProblemDetails, InferenceProblem):
+        found[shape.__name__] = shape.model_json_schema()
+    for shape in ("PredictAnswer", "BatchAnswer"):  # what is not there is left out, never null
         for name in ("label", "probabilities"):
-            found[shape.__name__]["properties"][name] = found[shape.__name__]["properties"][name]["anyOf"][0]
-        found[shape.__name__]["properties"]["prediction"]["items"] = label_of(serving)
+            found[shape]["properties"][name] = found[shape]["properties"][name]["anyOf"][0]
+        found[shape]["properties"]["prediction"]["items"] = label_of(serving)
     found["Row"] = row_of(serving)
     found["PredictRequest"]["properties"]["features"] = {"$ref": REF.format(name="Row")}
     many = {"type": "array", "minItems": 1, "maxItems": settings.max_batch_rows}
@@ -207,9 +253,19 @@ def schemas(settings: Settings, serving: Serving | None) -> dict[str, Any]:
     found["InputTensor"]["properties"] |= {
         "name": {"const": "features"},
         "shape": shape_of(serving),
-        "datatype": {"enum": sorted(open_inference.INPUT_TYPES)},
+        "datatype": {"enum": sorted(inference.INPUT_TYPES)},
     }
-    return found
+    return dict(sorted(found.items()))
+
+
+def without_none(schema: Any) -> Any:
+    """A schema without the defaults that are null, which one generator writes and the other does not."""
+    if isinstance(schema, list):
+        return [without_none(part) for part in schema]
+    if isinstance(schema, dict):
+        kept = [name for name in schema if not (name == "default" and schema[name] is None)]
+        return {name: without_none(schema[name]) for name in kept}
+    return schema
 
 
 def label_of(serving: Serving | None) -> dict[str, Any]:
@@ -236,10 +292,6 @@ def shape_of(serving: Serving | None) -> dict[str, Any]:
     columns = {"const": len(serving.features)} if serving else {"type": "integer", "minimum": 1}
     items = [{"type": "integer", "minimum": 1}, columns]
     return {"type": "array", "prefixItems": items, "minItems": 2, "maxItems": 2}
-
-
-def ref(shape: type) -> dict[str, str]:
-    return {"$ref": REF.format(name=shape.__name__)}
 
 
 def header_refs(*names: str) -> dict[str, Any]:

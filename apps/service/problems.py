@@ -240,6 +240,30 @@ class Problem(Exception):
         self.members = members
 
 
+def problems(*slugs: str) -> dict[int, dict]:
+    """For a route's `responses`: the problems that are its own. Those that every route has, the document adds
+    by itself. KeyError for a slug that is not in the table."""
+    found: dict[int, dict] = {}
+    for slug in slugs:
+        told = found.setdefault(KINDS[slug].status, {"description": "", "x-problems": []})
+        told["x-problems"].append(slug)
+        told["description"] = ", ".join(told["x-problems"])
+    return found
+
+
+MODEL = ("model-loading", "model-unavailable")  # of every route that needs the model
+READY = (*MODEL, "draining")
+PREDICTS = (
+    *MODEL,
+    "invalid-json",
+    "invalid-input",
+    "out-of-range",
+    "prediction-failed",
+    "prediction-timeout",
+    "unsupported-media-type",
+)
+
+
 def of_status(status: int) -> Problem:
     """The problem that a framework's or a server's own error amounts to."""
     kind = KINDS[BY_STATUS.get(status, "bad-request" if status < 500 else "internal-error")]

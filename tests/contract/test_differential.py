@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from promises import check_answer, comparable
+from routes import ROUTES
 from wire import KeptAlive, chunked_bytes, request_bytes
-
-from apps.service.routes import ROUTES
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 VALID = {

@@ -7,9 +7,8 @@ import time
 
 import pytest
 from promises import check_answer, comparable
+from routes import ROUTES
 from wire import Answer, post, request_bytes, send
-
-from apps.service.routes import ROUTES
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 ROWS = [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]]

@@ -4,18 +4,16 @@ import json
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from classroom.servers import ROOT
 from jsonschema import Draft202012Validator
 from pairs import FULL, pair
+from routes import FLASK_ROUTES, ROUTES
 from wire import request_bytes, send
 
-from apps import fastapi_app, flask_app
 from apps.service import problems
-from apps.service.docs import FILES
-from apps.service.settings import Settings
+from apps.service.documents import FILES
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
@@ -56,18 +54,8 @@ def test_both_servers_describe_the_same_api(documents):
 
 
 def test_it_has_every_route_and_method_that_the_frameworks_know_and_no_other(document):
-    gate = SimpleNamespace(settings=Settings())  # the doors ask no more of it until a request comes
-    service = SimpleNamespace(gate=gate, start=lambda: None, stop=lambda: None)
-    fastapi = {
-        (route.path, method.lower())
-        for route in fastapi_app.create_app(service).routes
-        for method in route.methods
-    }
-    flask = {
-        (re.sub(r"<(\w+)>", r"{\1}", rule.rule), method.lower())
-        for rule in flask_app.create_app(service).url_map.iter_rules()
-        for method in rule.methods
-    }
+    fastapi = {(path, method.lower()) for path, methods in ROUTES.items() for method in methods}
+    flask = {(path, method.lower()) for path, methods in FLASK_ROUTES.items() for method in methods}
     assert operations(document) == fastapi == flask
 
 
@@ -198,7 +186,7 @@ def test_the_page_is_made_of_its_own_files_and_of_nothing_else(full, name):
 def test_nothing_of_it_is_imported_before_it_is_asked_for():
     code = (
         "import sys; from apps import fastapi_app, flask_app;"
-        "print([name for name in sys.modules if name in ('apps.service.openapi', 'apps.service.docs')"
+        "print([name for name in sys.modules if name == 'apps.service.openapi'"
         " or name.startswith('flask_swagger')])"
     )
     done = subprocess.run(

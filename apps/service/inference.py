@@ -2,13 +2,15 @@
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md"""
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import msgspec
 import numpy as np
+from pydantic import BaseModel
 
 from apps.service.batching import Outcome
+from apps.service.bodies import Answer, Body
 from apps.service.model import Serving
+from apps.service.predictions import construct
 from apps.service.problems import Problem
 
 Parameters = dict[str, str | float | bool | None]
@@ -21,7 +23,9 @@ PLATFORMS = {"onnx": "onnx_onnxv1", "skops": "sklearn_skops", "joblib": "sklearn
 DATATYPES = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL", "U": "BYTES", "O": "BYTES"}
 
 
-class InputTensor(msgspec.Struct, forbid_unknown_fields=True):
+class InputTensor(BaseModel):
+    model_config = Body.model_config
+
     name: str
     shape: list[int]
     datatype: str
@@ -29,19 +33,73 @@ class InputTensor(msgspec.Struct, forbid_unknown_fields=True):
     parameters: Parameters = {}
 
 
-class OutputChoice(msgspec.Struct, forbid_unknown_fields=True):
+class OutputChoice(Body):
     name: str
     parameters: Parameters = {}
 
 
-class InferRequest(msgspec.Struct, forbid_unknown_fields=True):
+class InferRequest(Body):
     inputs: list[InputTensor]
     id: str | None = None
     outputs: list[OutputChoice] | None = None
     parameters: Parameters = {}
+    shape: ClassVar[str] = (
+        '{"inputs": [{"name": "features", "shape": [n, k], "datatype": "FP64", "data": [numbers]}]}'
+    )
 
 
-EXAMPLE = '{"inputs": [{"name": "features", "shape": [n, k], "datatype": "FP64", "data": [numbers]}]}'
+class InferenceServer(Answer):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class InferenceLive(Answer):
+    live: Literal[True] = True
+
+
+class InferenceReady(Answer):
+    ready: Literal[True] = True
+
+
+class ModelReady(Answer):
+    name: str
+    ready: Literal[True]
+
+
+class TensorDescription(Answer):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelDescription(Answer):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorDescription]
+    outputs: list[TensorDescription]
+
+
+class OutputTensor(Answer):
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[float | str | bool]
+
+
+class InferAnswer(Answer):
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[OutputTensor]
+
+
+def named(name: str, version: str | None, serving: Serving) -> Serving:
+    """The model, if it is the one that the path names. Raises Problem 404."""
+    if name != serving.name or version not in (None, serving.version):
+        raise Problem("unknown-model", "there is no such model here; /models lists those there are")
+    return serving
 
 
 def rows_of(request: InferRequest, serving: Serving) -> list[list[float]]:
@@ -93,21 +151,22 @@ def outputs_of(outcome: Outcome, serving: Serving) -> dict[str, dict[str, Any]]:
     }
 
 
-def answer(request: InferRequest, outcome: Outcome, serving: Serving, request_id: str) -> dict[str, Any]:
+def answer(request: InferRequest, outcome: Outcome, serving: Serving, request_id: str) -> InferAnswer:
     outputs = outputs_of(outcome, serving)
     if request.outputs:
         outputs = {choice.name: outputs[choice.name] for choice in request.outputs}
-    return {
-        "model_name": serving.name,
-        "model_version": serving.version,
-        "id": request.id if request.id is not None else request_id,
-        "outputs": list(outputs.values()),
-    }
+    return construct(
+        InferAnswer,
+        model_name=serving.name,
+        model_version=serving.version,
+        id=request.id if request.id is not None else request_id,
+        outputs=[construct(OutputTensor, **output) for output in outputs.values()],
+    )
 
 
 def check_outputs(request: InferRequest, serving: Serving) -> None:
     """Raises Problem 400 where the request asks for an output that this model does not have."""
-    known = [output["name"] for output in metadata(serving)["outputs"]]
+    known = [output.name for output in description(serving).outputs]
     for choice in request.outputs or []:
         if choice.name not in known:
             raise Problem("invalid-input", f"expected outputs among {', '.join(known)}")
@@ -115,7 +174,7 @@ def check_outputs(request: InferRequest, serving: Serving) -> None:
             raise Problem("invalid-input", "expected binary_data=False: this server sends tensors as JSON")
 
 
-def metadata(serving: Serving) -> dict[str, Any]:
+def description(serving: Serving) -> ModelDescription:
     """The model as the protocol describes it. -1 stands for any number of rows."""
     card = serving.card
     raw = np.asarray(list(serving.class_of) if serving.classes else [0.0])
@@ -124,10 +183,12 @@ def metadata(serving: Serving) -> dict[str, Any]:
         outputs.append({"name": "label", "datatype": "BYTES", "shape": [-1]})
         if serving.has_probabilities:
             outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(card.classes)]})
-    return {
-        "name": serving.name,
-        "versions": [serving.version],
-        "platform": PLATFORMS[serving.format],
-        "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, len(serving.features)]}],
-        "outputs": outputs,
-    }
+    return ModelDescription.model_validate(
+        {
+            "name": serving.name,
+            "versions": [serving.version],
+            "platform": PLATFORMS[serving.format],
+            "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, len(serving.features)]}],
+            "outputs": outputs,
+        }
+    )

@@ -1,12 +1,15 @@
-"""The page at /docs: Swagger UI from the package flask-swagger-ui, of which only the files are used.
+"""Documents: the OpenAPI document, the page that shows it, and a page about every problem.
 
-It loads nothing from outside, which its content security policy forbids it as well.
-Imported when somebody asks for it. https://github.com/swagger-api/swagger-ui"""
+The page at /docs is Swagger UI, of whose package only the files are used. It loads nothing from outside,
+which its content security policy forbids it as well. https://github.com/swagger-api/swagger-ui"""
 
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from apps.service import problems
+from apps.service.model import Model
 from apps.service.problems import Problem
 
 PACKAGE = "flask_swagger_ui"  # found and not imported: that would import Flask
@@ -53,7 +56,7 @@ body { margin: 0 }
 
 
 @cache
-def read(file: str) -> tuple[bytes, str]:
+def page_file(file: str) -> tuple[bytes, str]:
     """A file of the page, and its media type. Raises Problem 404 for one that is not of it."""
     if file not in FILES:
         raise Problem("not-found", f"expected a file among {', '.join(FILES)}")
@@ -63,3 +66,32 @@ def read(file: str) -> tuple[bytes, str]:
     if spec is None:
         raise Problem("not-found", "the page's files are not installed here: pip install flask-swagger-ui")
     return (Path(spec.origin).parent / "dist" / file).read_bytes(), FILES[file]
+
+
+VERSION = "0.3.0"
+HTML = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+JSON = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
+PAGE = {200: {"content": {media_type: {"schema": {}} for media_type in sorted(set(FILES.values()))}}}
+
+
+class Documents:
+    def __init__(self, app: str, settings, model: Model) -> None:
+        self._app, self._settings, self._model = app, settings, model
+
+    def openapi(self, describe: Callable[[], dict]) -> bytes:
+        """The document, as JSON: the app's own description of its routes, completed with what all routes have
+        in common and with the card of the model being served."""
+        from apps.service import openapi  # what few ask for costs no start-up anything
+
+        try:
+            serving = self._model.serving
+        except Problem:
+            serving = None
+        return openapi.complete(describe(), self._app, VERSION, self._settings, serving)
+
+    @staticmethod
+    def problem(slug: str | None) -> bytes:
+        """The page about a problem, or about all. Raises Problem 404 where there is none of that name."""
+        if slug is not None and slug not in problems.KINDS:
+            raise Problem("not-found", "there is no problem of that name; all of them are at /problems")
+        return problems.page(slug).encode()

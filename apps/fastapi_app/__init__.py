@@ -1,0 +1,56 @@
+"""The full server, with FastAPI. Lay this folder beside flask_app: what differs is the framework.
+
+python -m apps.fastapi_app                                  (HOST, PORT, MODEL_PATH and more: README.md)
+uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)"""
+
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from apps.fastapi_app import documents, health, inference, models, predictions
+from apps.servers import uvicorn_server
+from apps.servers.asgi import Middleware
+from apps.servers.fastapi_views import Application, listed
+from apps.service import Problem, Service, build
+from apps.service.templates import Templates
+
+
+def create_app(service: Service | None = None) -> FastAPI:
+    service = service or build("fastapi_app", port=8000)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI):
+        service.start()
+        yield
+        service.stop()
+
+    app = Application(lifespan=lifespan)
+    app.state.service = service
+    app.add_middleware(Middleware, gate=service.gate)
+    service.gate.routes = Templates(lambda: listed(app), lambda: len(app.routes))
+
+    @app.exception_handler(Problem)
+    async def refuse(request: Request, problem: Problem) -> Response:
+        status, headers, body = service.gate.refuse(request.scope["exchange"], problem)
+        return Response(body, status, headers=dict(headers))
+
+    @app.exception_handler(HTTPException)
+    async def refuse_status(request: Request, error: HTTPException) -> Response:
+        return await refuse(request, service.gate.problem_of(error.status_code, request.url.path))
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_input(request: Request, error: RequestValidationError) -> Response:
+        return await refuse(request, Problem("invalid-input", "expected what /docs says of this route"))
+
+    for area in (predictions, models, health, inference, documents):
+        for path in app.add_router(area.router):
+            service.log.info("served by FastAPI's own way, which is slower", route=path)
+    return app
+
+
+def main() -> None:
+    service = build("fastapi_app", port=8000)
+    uvicorn_server.run(create_app, service)

@@ -1,0 +1,36 @@
+"""What views ask for in their signatures."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from apps.service import Service
+from apps.service.inference import named
+from apps.service.predictions import AsyncPredictor
+
+
+async def service(request: Request) -> Service:
+    return request.app.state.service
+
+
+async def model(request: Request) -> AsyncPredictor:
+    """The model that is served. Raises Problem (503) while there is none."""
+    found = request.app.state.service
+    return AsyncPredictor(found, request.scope["exchange"], found.model.serving)
+
+
+async def named_model(request: Request) -> AsyncPredictor:
+    """The model that the path names. Raises Problem (404) where it is not served."""
+    found = await model(request)
+    named(request.path_params["name"], request.path_params.get("version"), found.serving)
+    return found
+
+
+async def request_id(request: Request) -> str:
+    return request.scope["exchange"].request_id
+
+
+ServiceDep = Annotated[Service, Depends(service)]
+ModelDep = Annotated[AsyncPredictor, Depends(model)]
+NamedModelDep = Annotated[AsyncPredictor, Depends(named_model)]
+RequestIdDep = Annotated[str, Depends(request_id)]

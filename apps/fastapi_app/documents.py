@@ -1,0 +1,43 @@
+"""Documents: what there is to ask, and what can go wrong."""
+
+from fastapi import APIRouter, Request, Response
+
+from apps.fastapi_app.dependencies import ServiceDep
+from apps.servers.fastapi_views import CompiledRoute, describe
+from apps.service.documents import HTML, JSON, PAGE, page_file
+from apps.service.problems import problems
+
+router = APIRouter(route_class=CompiledRoute, tags=["documents"], default_response_class=Response)
+
+
+@router.get("/openapi.json", responses=JSON)
+async def openapi(request: Request, service: ServiceDep) -> Response:
+    """This document"""
+    body = service.documents.openapi(lambda: describe(request.app))
+    return Response(body, media_type="application/json")
+
+
+@router.get("/docs", responses=HTML)
+async def docs() -> Response:
+    """This document as a page, to try it out"""
+    body, media_type = page_file("index.html")
+    return Response(body, media_type=media_type)
+
+
+@router.get("/docs/{file}", responses=problems("not-found") | PAGE)
+async def docs_file(file: str) -> Response:
+    """What the page is made of"""
+    body, media_type = page_file(file)
+    return Response(body, media_type=media_type)
+
+
+@router.get("/problems", responses=HTML)
+async def all_problems(service: ServiceDep) -> Response:
+    """Every error there is, explained"""
+    return Response(service.documents.problem(None), media_type="text/html")
+
+
+@router.get("/problems/{slug}", responses=problems("not-found") | HTML)
+async def problem(slug: str, service: ServiceDep) -> Response:
+    """One error, explained"""
+    return Response(service.documents.problem(slug), media_type="text/html")

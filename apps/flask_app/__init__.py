@@ -1,0 +1,53 @@
+"""The full server, with Flask. Lay this folder beside fastapi_app: what differs is the framework.
+
+python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
+flask --app apps.flask_app run --reload                     (while you write it)"""
+
+from multiprocessing.util import Finalize
+
+from flask import Flask, Response, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from apps.flask_app import documents, health, inference, models, predictions
+from apps.servers import waitress_server
+from apps.servers.flask_views import Application, listed
+from apps.servers.wsgi import Middleware, exchange
+from apps.service import Problem, Service, build
+from apps.service.templates import Templates
+
+
+def create_app(service: Service | None = None) -> Flask:
+    service = service or build("flask_app", port=5000)
+    service.start()
+    Finalize(None, service.stop, exitpriority=0)  # WSGI does not tell the end; atexit misses that of a worker
+
+    app = Application(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the middleware, which answers and logs them
+    app.url_map.merge_slashes = False
+    app.extensions["service"] = service
+    app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
+    service.gate.routes = Templates(lambda: listed(app), lambda: app.routes_added)
+
+    @app.errorhandler(Problem)
+    def refuse(problem: Problem) -> Response:
+        status, headers, body = service.gate.refuse(exchange(), problem)
+        return Response(body, status, headers=headers)
+
+    @app.errorhandler(HTTPException)
+    def refuse_status(error: HTTPException) -> Response:
+        return refuse(service.gate.problem_of(error.code, request.path))
+
+    @app.errorhandler(ValidationError)
+    def refuse_input(error: ValidationError) -> Response:
+        return refuse(Problem("invalid-input", "expected what /docs says of this route"))
+
+    for area in (predictions, models, health, inference, documents):
+        app.register_blueprint(area.router)
+    return app
+
+
+def main() -> None:
+    service = build("flask_app", port=5000)
+    waitress_server.run(create_app, service)

@@ -1,0 +1,4 @@
+from apps.flask_app import main
+
+if __name__ == "__main__":
+    main()

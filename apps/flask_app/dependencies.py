@@ -1,0 +1,38 @@
+"""What views ask for in their signatures."""
+
+from typing import Annotated
+
+from flask import request
+
+from apps.servers.flask_views import Depends
+from apps.servers.wsgi import exchange
+from apps.service import Service
+from apps.service.inference import named
+from apps.service.predictions import Predictor
+
+
+def service() -> Service:
+    return exchange().service
+
+
+def model() -> Predictor:
+    """The model that is served. Raises Problem (503) while there is none."""
+    found = exchange().service
+    return Predictor(found, exchange(), found.model.serving)
+
+
+def named_model() -> Predictor:
+    """The model that the path names. Raises Problem (404) where it is not served."""
+    found = model()
+    named(request.view_args["name"], request.view_args.get("version"), found.serving)
+    return found
+
+
+def request_id() -> str:
+    return exchange().request_id
+
+
+ServiceDep = Annotated[Service, Depends(service)]
+ModelDep = Annotated[Predictor, Depends(model)]
+NamedModelDep = Annotated[Predictor, Depends(named_model)]
+RequestIdDep = Annotated[str, Depends(request_id)]

@@ -1,0 +1,48 @@
+"""Documents: what there is to ask, and what can go wrong."""
+
+from flask import Blueprint, Response, current_app
+
+from apps.flask_app.dependencies import ServiceDep
+from apps.servers.flask_views import describe, typed
+from apps.service.documents import HTML, JSON, PAGE, page_file
+from apps.service.problems import problems
+
+router = Blueprint("documents", __name__)
+
+
+@router.get("/openapi.json")
+@typed(JSON)
+def openapi(service: ServiceDep) -> Response:
+    """This document"""
+    body = service.documents.openapi(lambda: describe(current_app._get_current_object()))
+    return Response(body, mimetype="application/json")
+
+
+@router.get("/docs")
+@typed(HTML)
+def docs() -> Response:
+    """This document as a page, to try it out"""
+    body, media_type = page_file("index.html")
+    return Response(body, mimetype=media_type)
+
+
+@router.get("/docs/<file>")
+@typed(problems("not-found") | PAGE)
+def docs_file(file: str) -> Response:
+    """What the page is made of"""
+    body, media_type = page_file(file)
+    return Response(body, mimetype=media_type)
+
+
+@router.get("/problems")
+@typed(HTML)
+def all_problems(service: ServiceDep) -> Response:
+    """Every error there is, explained"""
+    return Response(service.documents.problem(None), mimetype="text/html")
+
+
+@router.get("/problems/<slug>")
+@typed(problems("not-found") | HTML)
+def problem(slug: str, service: ServiceDep) -> Response:
+    """One error, explained"""
+    return Response(service.documents.problem(slug), mimetype="text/html")

@@ -1,0 +1,220 @@
+"""Typed views of FastAPI, compiled: a view's signature is read once, and not at each request.
+
+FastAPI solves a view's dependencies anew for every request, opens two exit stacks for it, and looks an
+included router's routes up anew: half of the time of a request that ONNX answers (benchmarks/README.md).
+`CompiledRoute` calls a view directly where it knows everything in its signature: a body, `Request`, parts of
+the path, `async def` dependencies of the same; and an answer that is a pydantic model or a Response. All
+others are served by FastAPI itself. https://fastapi.tiangolo.com/how-to/custom-request-and-route/"""
+
+import copy
+import inspect
+import typing
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, params
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts, request_response
+from pydantic import BaseModel
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from apps.service.bodies import check_content_type, reader
+
+Get = Callable[[Request], Awaitable[Any]]
+
+
+class Application(FastAPI):
+    """FastAPI without what has nothing to do here: the service has telemetry and pages of its own, and
+    `Middleware` answers for every error and limits every body, so the layers for these can go."""
+
+    def __init__(self, **options) -> None:
+        off = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+        super().__init__(openapi_url=None, redirect_slashes=False, telemetry=off, **options)
+
+    def build_middleware_stack(self):
+        app = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
+        for layer, arguments, options in reversed(self.user_middleware):
+            app = layer(app, *arguments, **options)
+        return app
+
+    def add_router(self, router: APIRouter) -> list[str]:
+        """`include_router`, which would build a compiled route's handler anew for each request. Returns the
+        paths of those that are not compiled. Where the app has dependencies, it is `include_router`."""
+        if self.router.dependencies:
+            self.include_router(router)
+            return [route.path for route in router.routes]
+        for route in router.routes:
+            route = copy.copy(route)
+            if isinstance(route, APIRoute):
+                route.dependency_overrides_provider = self
+                route.app = request_response(route.get_route_handler())
+                if isinstance(route, CompiledRoute) and route.compiled:
+                    route.app = unless_overridden(self, route.compiled, route.app)
+            self.router.routes.append(route)
+        return [route.path for route in router.routes if not getattr(route, "compiled", None)]
+
+
+class CompiledRoute(APIRoute):
+    """A route whose view is called directly where that is possible. The view's docstring is its summary; a
+    GET answers HEAD too; what is None in an answer is left out; bodies are read as `bodies` has it."""
+
+    def __init__(self, path: str, endpoint: Callable, **options) -> None:
+        if "GET" in (options.get("methods") or ["GET"]):
+            options["methods"] = {*(options.get("methods") or ["GET"]), "HEAD"}
+        options["summary"] = options.get("summary") or inspect.getdoc(endpoint)
+        options["response_model_exclude_none"] = True
+        super().__init__(path, endpoint, **options)
+        self.compiled = compiled(self)
+
+    def get_route_handler(self) -> Callable:
+        """FastAPI's own, with the body read as strictly as ever."""
+        handler = super().get_route_handler()
+        hints = typing.get_type_hints(self.endpoint)
+        bodies = [hints.get(name) for name in inspect.signature(self.endpoint).parameters]
+        models = [hint for hint in bodies if is_model(hint)]
+        if not models:
+            return handler
+        read, strict = reader(models[0]), self.strict_content_type is not False
+
+        async def strictly(request: Request) -> Response:
+            exchange = request.scope["exchange"]
+            check_content_type(exchange.content_type, exchange.content_encoding, strict)
+            read(await request.body(), exchange.service.settings.max_json_depth)
+            return await handler(request)
+
+        return strictly
+
+
+def unless_overridden(app: FastAPI, direct: Callable, own: Callable) -> Callable:
+    """A route's ASGI app: FastAPI's own while a test overrides dependencies."""
+
+    async def call(scope, receive, send) -> None:
+        await (own if app.dependency_overrides else direct)(scope, receive, send)
+
+    return call
+
+
+def compiled(route: APIRoute) -> Callable | None:
+    """The ASGI app of a route, or None where FastAPI is to serve it."""
+    view, get_body, getters = route.endpoint, None, []
+    hints = typing.get_type_hints(view, include_extras=True)
+    gives = hints.get("return")
+    plain = inspect.iscoroutinefunction(view) and not route.dependencies and route.status_code is None
+    if not plain or not (is_model(gives) or is_a(gives, Response)):
+        return None
+    for name in inspect.signature(view).parameters:
+        if is_model(hints.get(name)) and get_body is None:
+            get_body, read = name, reader(hints[name])
+        elif (get := getter(route, name, hints.get(name))) is not None:
+            getters.append((name, get))
+        else:
+            return None
+    to_json = gives.__pydantic_serializer__.to_json if is_model(gives) else None
+    strict = route.strict_content_type is not False
+
+    async def call(scope, receive, send) -> None:
+        request = Request(scope, receive, send)
+        if get_body is None:
+            answer = await view(**{name: await get(request) for name, get in getters})
+            if to_json is None:
+                await answer(scope, receive, send)
+            else:
+                await send_json(send, to_json(answer, exclude_none=True, warnings=False))
+            return
+        exchange = scope["exchange"]
+        with exchange.trace.span("validate"):  # who asks and for what, before a byte of the body is looked at
+            check_content_type(exchange.content_type, exchange.content_encoding, strict)
+            values = {name: await get(request) for name, get in getters}
+            values[get_body] = read(exchange.body, exchange.service.settings.max_json_depth)
+        answer = await view(**values)
+        if to_json is None:
+            await answer(scope, receive, send)
+            return
+        with exchange.trace.span("encode"):
+            body = to_json(answer, exclude_none=True, warnings=False)
+        await send_json(send, body)
+
+    return call
+
+
+async def send_json(send, body: bytes) -> None:
+    headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def getter(route: APIRoute, name: str, hint: Any) -> Get | None:
+    """What gives a parameter its value, or None for one that only FastAPI knows."""
+    if hint is Request:
+        return itself
+    if name in route.param_convertors and hint is str:
+        return path_part(name)
+    if typing.get_origin(hint) is Annotated:
+        depends = [one for one in hint.__metadata__ if isinstance(one, params.Depends)]
+        if len(depends) == 1 and type(depends[0]) is params.Depends and depends[0].dependency:
+            return dependency(route, depends[0].dependency)
+    return None
+
+
+def dependency(route: APIRoute, function: Callable) -> Get | None:
+    """A dependency, called directly: a coroutine function, whose own parameters are known too."""
+    if not inspect.iscoroutinefunction(function):
+        return None  # FastAPI calls a plain function in a thread, since it might wait
+    hints = typing.get_type_hints(function, include_extras=True)
+    getters = {name: getter(route, name, hints.get(name)) for name in inspect.signature(function).parameters}
+    if None in getters.values():
+        return None
+    if [*getters.values()] == [itself]:
+        return function
+
+    async def get(request: Request):
+        return await function(**{name: await one(request) for name, one in getters.items()})
+
+    return get
+
+
+async def itself(request: Request) -> Request:
+    return request
+
+
+def path_part(name: str) -> Get:
+    async def get(request: Request) -> str:
+        return request.path_params[name]
+
+    return get
+
+
+def is_model(hint: Any) -> bool:
+    return is_a(hint, BaseModel)
+
+
+def is_a(hint: Any, kind: type) -> bool:
+    return isinstance(hint, type) and issubclass(hint, kind)
+
+
+def listed(app: FastAPI) -> list[tuple[str, set[str]]]:
+    """Every route's template and methods; a mounted app takes all of them."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        route = getattr(context, "original_route", context)
+        if isinstance(route, Mount):
+            found += [(f"{route.path}/{{path:path}}", {"GET", "HEAD", "POST"})]
+        elif getattr(context, "methods", None):
+            found.append((context.path, context.methods))
+    return found
+
+
+def describe(app: FastAPI) -> dict:
+    """The app's OpenAPI document, as FastAPI generates it; of HEAD, GET's twin, it says nothing yet."""
+    routes = [copy.copy(route) for route in app.routes]
+    for route in routes:
+        if isinstance(route, CompiledRoute):
+            route.methods = route.methods - {"HEAD"} or route.methods
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two routes with one view have one operation id, until completed
+        return get_openapi(title="", version="", routes=routes, separate_input_output_schemas=False)
