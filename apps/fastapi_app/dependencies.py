@@ -15,8 +15,8 @@ async def service(request: Request) -> Service:
 
 async def model(request: Request) -> AsyncPredictor:
     """The model that is served. Raises Problem (503) while there is none."""
-    found = request.app.state.service
-    return AsyncPredictor(found, request.scope["exchange"], found.model.serving)
+    exchange = request.scope["exchange"]
+    return AsyncPredictor(exchange.service, exchange, exchange.service.model.serving)
 
 
 async def named_model(request: Request) -> AsyncPredictor:

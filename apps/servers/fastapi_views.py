@@ -25,6 +25,7 @@ from starlette.routing import Mount
 
 from apps.service.bodies import check_content_type, reader
 
+JSON = (b"content-type", b"application/json")
 Get = Callable[[Request], Awaitable[Any]]
 
 
@@ -48,15 +49,17 @@ class Application(FastAPI):
         if self.router.dependencies:
             self.include_router(router)
             return [route.path for route in router.routes]
+        left = []
         for route in router.routes:
             route = copy.copy(route)
+            self.router.routes.append(route)
             if isinstance(route, APIRoute):
                 route.dependency_overrides_provider = self
-                route.app = request_response(route.get_route_handler())
-                if isinstance(route, CompiledRoute) and route.compiled:
-                    route.app = unless_overridden(self, route.compiled, route.app)
-            self.router.routes.append(route)
-        return [route.path for route in router.routes if not getattr(route, "compiled", None)]
+                own = request_response(route.get_route_handler())
+                direct = compiled(route, own)
+                route.app = direct or own
+                left += [] if direct else [route.path]
+        return left
 
 
 class CompiledRoute(APIRoute):
@@ -69,7 +72,6 @@ class CompiledRoute(APIRoute):
         options["summary"] = options.get("summary") or inspect.getdoc(endpoint)
         options["response_model_exclude_none"] = True
         super().__init__(path, endpoint, **options)
-        self.compiled = compiled(self)
 
     def get_route_handler(self) -> Callable:
         """FastAPI's own, with the body read as strictly as ever."""
@@ -90,22 +92,14 @@ class CompiledRoute(APIRoute):
         return strictly
 
 
-def unless_overridden(app: FastAPI, direct: Callable, own: Callable) -> Callable:
-    """A route's ASGI app: FastAPI's own while a test overrides dependencies."""
-
-    async def call(scope, receive, send) -> None:
-        await (own if app.dependency_overrides else direct)(scope, receive, send)
-
-    return call
-
-
-def compiled(route: APIRoute) -> Callable | None:
-    """The ASGI app of a route, or None where FastAPI is to serve it."""
+def compiled(route: APIRoute, own: Callable) -> Callable | None:
+    """The ASGI app of a route, or None where FastAPI is to serve it. `own` is FastAPI's way of serving it,
+    for the tests of an app, which override dependencies."""
     view, get_body, getters = route.endpoint, None, []
     hints = typing.get_type_hints(view, include_extras=True)
     gives = hints.get("return")
     plain = inspect.iscoroutinefunction(view) and not route.dependencies and route.status_code is None
-    if not plain or not (is_model(gives) or is_a(gives, Response)):
+    if not isinstance(route, CompiledRoute) or not plain or not (is_model(gives) or is_a(gives, Response)):
         return None
     for name in inspect.signature(view).parameters:
         if is_model(hints.get(name)) and get_body is None:
@@ -118,34 +112,33 @@ def compiled(route: APIRoute) -> Callable | None:
     strict = route.strict_content_type is not False
 
     async def call(scope, receive, send) -> None:
-        request = Request(scope, receive, send)
-        if get_body is None:
-            answer = await view(**{name: await get(request) for name, get in getters})
-            if to_json is None:
-                await answer(scope, receive, send)
-            else:
-                await send_json(send, to_json(answer, exclude_none=True, warnings=False))
+        if scope["app"].dependency_overrides:
+            await own(scope, receive, send)
             return
-        exchange = scope["exchange"]
-        with exchange.trace.span("validate"):  # who asks and for what, before a byte of the body is looked at
-            check_content_type(exchange.content_type, exchange.content_encoding, strict)
-            values = {name: await get(request) for name, get in getters}
-            values[get_body] = read(exchange.body, exchange.service.settings.max_json_depth)
+        request, exchange, values = Request(scope, receive, send), scope["exchange"], {}
+        if get_body is None:
+            for name, get in getters:
+                values[name] = await get(request)
+        else:
+            with exchange.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
+                check_content_type(exchange.content_type, exchange.content_encoding, strict)
+                for name, get in getters:
+                    values[name] = await get(request)
+                values[get_body] = read(exchange.body, exchange.service.settings.max_json_depth)
         answer = await view(**values)
         if to_json is None:
             await answer(scope, receive, send)
             return
-        with exchange.trace.span("encode"):
+        if get_body is None:
             body = to_json(answer, exclude_none=True, warnings=False)
-        await send_json(send, body)
+        else:
+            with exchange.trace.span("encode"):
+                body = to_json(answer, exclude_none=True, warnings=False)
+        headers = [(b"content-length", str(len(body)).encode()), JSON]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     return call
-
-
-async def send_json(send, body: bytes) -> None:
-    headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def getter(route: APIRoute, name: str, hint: Any) -> Get | None:

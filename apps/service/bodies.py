@@ -55,7 +55,7 @@ def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
     """A function that reads bodies of this model. It raises Problem 400, which never repeats what came."""
     decode = msgspec.json.Decoder(struct_of(model)).decode
     shape = getattr(model, "shape", Body.shape)
-    build = builder(model)
+    build = model.__pydantic_validator__.validate_python
 
     def read(body: bytes, max_depth: int) -> BaseModel:
         if body.count(b"[") + body.count(b"{") > max_depth and depth(body) > max_depth:
@@ -69,7 +69,7 @@ def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
             raise Problem("invalid-json", f"expected one JSON object in UTF-8: {tell(error)}") from None
         if body.count(b'"') > 2:  # more than one name: is one of them there twice?
             check_names(body)
-        return build(found)
+        return build(found, from_attributes=True)
 
     return read
 
@@ -94,33 +94,6 @@ def translated(annotation: Any) -> Any:
         return annotation
     inner = tuple(translated(argument) for argument in arguments)
     return Union[inner] if origin in (Union, UnionType) else origin[inner]  # noqa: UP007
-
-
-def builder(annotation: Any) -> Callable[[Any], Any]:
-    """What makes of a struct its model, and of lists of structs lists of models."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        parts = {name: builder(field.annotation) for name, field in annotation.model_fields.items()}
-        plain = [name for name, part in parts.items() if part is as_it_is]
-        nested = {name: part for name, part in parts.items() if part is not as_it_is}
-
-        def build(struct):
-            values = {name: getattr(struct, name) for name in plain}
-            values |= {name: part(getattr(struct, name)) for name, part in nested.items()}
-            return annotation.model_construct(**values)
-
-        return build
-    if get_origin(annotation) is list:
-        part = builder(get_args(annotation)[0])
-        return as_it_is if part is as_it_is else lambda found: [part(one) for one in found]
-    if type(None) in get_args(annotation):
-        (inner,) = [one for one in get_args(annotation) if one is not type(None)][:1]
-        part = builder(inner)
-        return as_it_is if part is as_it_is else lambda found: None if found is None else part(found)
-    return as_it_is
-
-
-def as_it_is(found: Any) -> Any:
-    return found
 
 
 def tell(error: Exception) -> str:

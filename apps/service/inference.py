@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from apps.service.batching import Outcome
 from apps.service.bodies import Answer, Body
 from apps.service.model import Serving
-from apps.service.predictions import construct
 from apps.service.problems import Problem
 
 Parameters = dict[str, str | float | bool | None]
@@ -85,7 +84,7 @@ class OutputTensor(Answer):
     name: str
     datatype: str
     shape: list[int]
-    data: list[float | str | bool]
+    data: list[bool | int | float | str]
 
 
 class InferAnswer(Answer):
@@ -155,12 +154,11 @@ def answer(request: InferRequest, outcome: Outcome, serving: Serving, request_id
     outputs = outputs_of(outcome, serving)
     if request.outputs:
         outputs = {choice.name: outputs[choice.name] for choice in request.outputs}
-    return construct(
-        InferAnswer,
+    return InferAnswer(
         model_name=serving.name,
         model_version=serving.version,
         id=request.id if request.id is not None else request_id,
-        outputs=[construct(OutputTensor, **output) for output in outputs.values()],
+        outputs=[OutputTensor(**output) for output in outputs.values()],
     )
 
 

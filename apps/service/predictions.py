@@ -1,6 +1,7 @@
 """Predictions: rows of features in, the model's answers out."""
 
 import asyncio
+from collections.abc import Awaitable
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -122,13 +123,13 @@ class AsyncPredictor(Predictor):
 
     __slots__ = ()
 
-    async def predict_one(self, features: list[float]) -> Outcome:
+    def predict_one(self, features: list[float]) -> Awaitable[Outcome]:
         check_features([features], self.serving, one=True)
-        return await self._predict([features])
+        return self._predict([features])
 
-    async def predict(self, rows: list[list[float]]) -> Outcome:
+    def predict(self, rows: list[list[float]]) -> Awaitable[Outcome]:
         self._check(rows)
-        return await self._predict(rows)
+        return self._predict(rows)
 
     async def _predict(self, rows: list[list[float]]) -> Outcome:
         started = perf_counter()
@@ -152,8 +153,7 @@ class AsyncPredictor(Predictor):
 def answer_one(outcome: Outcome, serving: Serving, request_id: str) -> PredictAnswer:
     """The outcome of one row, as it is sent."""
     shares = outcome.probabilities
-    return construct(
-        PredictAnswer,
+    return PredictAnswer(
         prediction=outcome.predictions,
         label=serving.class_of[outcome.predictions[0]] if serving.classes else None,
         probabilities=dict(zip(serving.classes, shares[0], strict=True)) if shares else None,
@@ -165,19 +165,13 @@ def answer_one(outcome: Outcome, serving: Serving, request_id: str) -> PredictAn
 def answer_all(outcome: Outcome, serving: Serving, request_id: str) -> BatchAnswer:
     """The outcome of several rows, as it is sent."""
     shares = outcome.probabilities
-    return construct(
-        BatchAnswer,
+    return BatchAnswer(
         prediction=outcome.predictions,
         label=[serving.class_of[raw] for raw in outcome.predictions] if serving.classes else None,
         probabilities=[dict(zip(serving.classes, row, strict=True)) for row in shares] if shares else None,
         model=identity(serving),
         request_id=request_id,
     )
-
-
-def construct(shape: type[BaseModel], /, **values):
-    """A pydantic model of values that are known to be right: to look again takes 3 µs."""
-    return shape.model_construct(**values)
 
 
 def identity(serving: Serving) -> ModelVersion:
