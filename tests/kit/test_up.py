@@ -133,7 +133,7 @@ def test_a_server_that_dies_is_reported_and_the_other_goes_on(up):
 
 
 def test_a_server_that_does_not_start_is_reported_and_the_other_goes_on(up, classroom):
-    example = classroom.folder / "apps" / "fastapi_app.py"
+    example = classroom.folder / "apps" / "fastapi_app" / "__init__.py"
     source = example.read_text(encoding="utf-8")
     try:
         example.write_text("raise SystemExit('out of order')", encoding="utf-8")
