@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from apps.fastapi_app.dependencies import ServiceDep
 from apps.servers.fastapi_views import CompiledRoute
-from apps.service.health import About, HealthReport, Live, Ready
+from apps.service.health import HealthReport, Live, Ready
 from apps.service.problems import READY, problems
 
 router = APIRouter(route_class=CompiledRoute, tags=["health"])
@@ -27,9 +27,3 @@ async def ready(service: ServiceDep) -> Ready:
     """Is it to be sent requests? (Kubernetes: readiness)"""
     service.health.check_ready()
     return Ready()
-
-
-@router.get("/about")
-async def about(service: ServiceDep) -> About:
-    """Who answers here?"""
-    return service.health.about()

@@ -4,7 +4,7 @@ from flask import Blueprint
 
 from apps.flask_app.dependencies import ServiceDep
 from apps.servers.flask_views import typed
-from apps.service.health import About, HealthReport, Live, Ready
+from apps.service.health import HealthReport, Live, Ready
 from apps.service.problems import READY, problems
 
 router = Blueprint("health", __name__)
@@ -30,10 +30,3 @@ def ready(service: ServiceDep) -> Ready:
     """Is it to be sent requests? (Kubernetes: readiness)"""
     service.health.check_ready()
     return Ready()
-
-
-@router.get("/about")
-@typed()
-def about(service: ServiceDep) -> About:
-    """Who answers here?"""
-    return service.health.about()

@@ -26,10 +26,6 @@ class Ready(Answer):
     status: Literal["ready"] = "ready"
 
 
-class About(Answer):
-    app: str
-
-
 class Lifecycle:
     """Starting, serving, draining."""
 
@@ -56,9 +52,6 @@ class Health:
         serving = self.check_ready(app=self._app, uptime_seconds=uptime)
         model = ServedModel(name=serving.name, version=serving.version, format=serving.format)
         return HealthReport(status="ok", app=self._app, model=model, uptime_seconds=uptime)
-
-    def about(self) -> About:
-        return About(app=self._app)
 
     def check_ready(self, **members) -> Serving:
         """The model. Raises Problem (503), with these members, unless requests may be sent."""
