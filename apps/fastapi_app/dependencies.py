@@ -10,13 +10,13 @@ from apps.service.predictions import AsyncPredictor
 
 
 async def service(request: Request) -> Service:
-    return request.app.state.service
+    return request.scope["exchange"].service
 
 
 async def model(request: Request) -> AsyncPredictor:
     """The model that is served. Raises Problem (503) while there is none."""
-    exchange = request.scope["exchange"]
-    return AsyncPredictor(exchange.service, exchange, exchange.service.model.serving)
+    current = request.scope["exchange"]
+    return AsyncPredictor(current.service, current, current.service.model.serving)
 
 
 async def named_model(request: Request) -> AsyncPredictor:

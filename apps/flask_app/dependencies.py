@@ -17,8 +17,8 @@ def service() -> Service:
 
 def model() -> Predictor:
     """The model that is served. Raises Problem (503) while there is none."""
-    found = exchange().service
-    return Predictor(found, exchange(), found.model.serving)
+    current = exchange()
+    return Predictor(current.service, current, current.service.model.serving)
 
 
 def named_model() -> Predictor:

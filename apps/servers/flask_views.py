@@ -79,6 +79,7 @@ def typed(
         names = [*inspect.signature(view).parameters]
         bodies = [name for name in names if is_model(hints.get(name))]
         depends = [(name, found) for name in names if (found := dependency(hints.get(name)))]
+        parts = [name for name in names if name not in bodies and not dependency(hints.get(name))]
         gives = hints.get("return")
         signature = Signature(inspect.getdoc(view) or "", gives=response_model, responses=responses or {})
         to_json = None
@@ -90,9 +91,11 @@ def typed(
 
         @wraps(view)
         def call(**path) -> Response:
-            path = {name: path[name] for name in names if name in path}  # the rest is for dependencies
+            values = {name: path[name] for name in parts} if parts else {}  # the others are for dependencies
             if not bodies:
-                answer = view(**path, **{name: get() for name, get in depends})
+                for name, get in depends:
+                    values[name] = get()
+                answer = view(**values)
                 if to_json is None:
                     return answer
                 return Response(
@@ -103,7 +106,8 @@ def typed(
                 "validate"
             ):  # who asks and for what, before a byte of the body is looked at
                 check_content_type(current.content_type, current.content_encoding, strict_content_type)
-                values = path | {name: get() for name, get in depends}
+                for name, get in depends:
+                    values[name] = get()
                 values[body] = read(current.body, current.service.settings.max_json_depth)
             answer = view(**values)
             if to_json is None:
@@ -119,7 +123,7 @@ def typed(
 
 
 def json_response(body: bytes) -> Response:
-    return Response(body, mimetype="application/json")
+    return Response(body, content_type="application/json")
 
 
 def is_model(hint: Any) -> bool:
