@@ -98,13 +98,9 @@ def typed(
                 answer = view(**values)
                 if to_json is None:
                     return answer
-                return Response(
-                    to_json(answer, exclude_none=True, warnings=False), mimetype="application/json"
-                )
+                return json_response(to_json(answer, exclude_none=True, warnings=False))
             current = exchange()
-            with current.trace.span(
-                "validate"
-            ):  # who asks and for what, before a byte of the body is looked at
+            with current.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
                 check_content_type(current.content_type, current.content_encoding, strict_content_type)
                 for name, get in depends:
                     values[name] = get()
