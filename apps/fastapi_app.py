@@ -5,13 +5,15 @@ uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)
 
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from apps.servers import at_once, uvicorn_server
 from apps.servers.asgi import Door, Middleware
 from apps.service import Exchange, Problem, Service, build
+from apps.service.problems import invalid
 
 
 def create_app(service: Service | None = None) -> FastAPI:
@@ -38,6 +40,14 @@ def create_app(service: Service | None = None) -> FastAPI:
     @app.exception_handler(HTTPException)
     async def refuse_route(request: Request, error: HTTPException) -> Response:
         return await refuse(request, service.problem_of(error.status_code, request.url.path))
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_input(request: Request, error: RequestValidationError) -> Response:
+        return await refuse(request, invalid())
+
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def refuse_socket(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
+        raise invalid()  # the middleware answers
 
     # --- predictions
     @app.post("/predict")

@@ -6,11 +6,13 @@ flask --app apps.flask_app run --reload                     (while you write it)
 from multiprocessing.util import Finalize
 
 from flask import Flask, Response, request
+from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from apps.servers import at_once, waitress_server
 from apps.servers.wsgi import Door, Middleware, exchange
 from apps.service import Problem, Service, build
+from apps.service.problems import invalid
 
 
 def create_app(service: Service | None = None) -> Flask:
@@ -20,6 +22,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     app = Door(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the middleware, which logs them under the request's id
     app.url_map.merge_slashes = False
     app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
 
@@ -35,6 +38,10 @@ def create_app(service: Service | None = None) -> Flask:
     @app.errorhandler(HTTPException)
     def refuse_route(error: HTTPException) -> Response:
         return refuse(service.problem_of(error.code, request.path))
+
+    @app.errorhandler(ValidationError)
+    def refuse_input(error: ValidationError) -> Response:
+        return refuse(invalid())
 
     # --- predictions
     @app.post("/predict")
