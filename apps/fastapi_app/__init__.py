@@ -5,8 +5,8 @@ uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)
 
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
@@ -15,6 +15,7 @@ from apps.servers import uvicorn_server
 from apps.servers.asgi import Middleware
 from apps.servers.fastapi_views import Application, listed
 from apps.service import Problem, Service, build
+from apps.service.problems import invalid
 from apps.service.templates import Templates
 
 
@@ -43,7 +44,11 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     async def refuse_input(request: Request, error: RequestValidationError) -> Response:
-        return await refuse(request, Problem("invalid-input", "expected what /docs says of this route"))
+        return await refuse(request, invalid())
+
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def refuse_socket(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
+        raise invalid()  # the middleware answers
 
     for area in (predictions, models, health, inference, documents):
         for path in app.add_router(area.router):

@@ -14,6 +14,7 @@ from apps.servers import waitress_server
 from apps.servers.flask_views import Application, listed
 from apps.servers.wsgi import Middleware, exchange
 from apps.service import Problem, Service, build
+from apps.service.problems import invalid
 from apps.service.templates import Templates
 
 
@@ -24,7 +25,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the middleware, which answers and logs them
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the middleware, which logs them under the request's id
     app.url_map.merge_slashes = False
     app.extensions["service"] = service
     app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
@@ -41,7 +42,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     @app.errorhandler(ValidationError)
     def refuse_input(error: ValidationError) -> Response:
-        return refuse(Problem("invalid-input", "expected what /docs says of this route"))
+        return refuse(invalid())
 
     for area in (predictions, models, health, inference, documents):
         app.register_blueprint(area.router)

@@ -5,7 +5,10 @@ need."""
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from time import perf_counter
+
+from starlette.websockets import WebSocketDisconnect
 
 from apps.service.exchange import Exchange, Gate
 from apps.service.problems import Problem
@@ -25,6 +28,9 @@ class Middleware:
         self._sweep: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "websocket":
+            await self.talk(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -34,6 +40,13 @@ class Middleware:
         scope["exchange"] = exchange
         gate.crowd.arrive()
         status = 499  # what nginx logs for a client that left before its answer
+        replayed = closed = False
+
+        def close() -> None:
+            nonlocal closed
+            closed = True
+            gate.close(exchange, status, asyncio.get_running_loop().call_soon if gate.crowd.several else None)
+
         try:
             try:
                 gate.check(exchange)
@@ -43,13 +56,19 @@ class Middleware:
                 gate.admit(exchange)
 
                 async def replay() -> dict:
-                    return {"type": "http.request", "body": exchange.body, "more_body": False}
+                    nonlocal replayed
+                    if not replayed:
+                        replayed = True
+                        return {"type": "http.request", "body": exchange.body, "more_body": False}
+                    return await left(receive)
 
                 def answer(message: dict) -> Awaitable[None]:
                     nonlocal status
                     if message["type"] == "http.response.start":
                         status = message["status"]
                         message["headers"] = [*message["headers"], *marks(exchange)]
+                    elif not message.get("more_body"):
+                        close()  # what the app does afterwards, a background task, is not the answer's
                     return send(message)
 
                 await self.app(scope, replay, answer)
@@ -58,6 +77,9 @@ class Middleware:
             except Disconnected:
                 if exchange.problem is not None:  # the server has refused the rest of it
                     status = exchange.problem.status
+                else:  # granian says no more where a chunk is broken, and the client waits for an answer
+                    await self.refuse(exchange, gate.malformed(), send)
+                    exchange.problem = None
             except asyncio.CancelledError:  # told to stop, and its grace time is over
                 if status == 499:
                     status = await self.refuse(exchange, gate.given_up(), send)
@@ -66,7 +88,50 @@ class Middleware:
                 if status == 499:  # nothing has been sent yet
                     status = await self.refuse(exchange, problem, send)
         finally:
-            gate.close(exchange, status, asyncio.get_running_loop().call_soon if gate.crowd.several else None)
+            if not closed:
+                close()
+
+    async def talk(self, scope, receive, send) -> None:
+        """A WebSocket: limited, logged and counted as a request that lasts until it is closed. Its status is
+        101, or that of the answer with which it was refused."""
+        gate, exchange = self.gate, self.open(scope)
+        scope["exchange"] = exchange
+        status = 499
+
+        def answer(message: dict) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = 101
+                message["headers"] = [*message.get("headers", ()), *marks(exchange)]
+            elif message["type"] == "websocket.close" and status == 499:
+                status = 403  # as the server will say
+            return send(message)
+
+        async def end(problem: Problem) -> None:
+            nonlocal status
+            if status == 499:
+                status = await self.refuse(exchange, problem, send, "websocket.http.response")
+            elif status == 101:
+                with suppress(Exception):  # it may be closed already
+                    await send({"type": "websocket.close", "code": 1011})
+
+        try:
+            gate.check(exchange)
+            check_head(scope, gate)
+            gate.admit(exchange)
+            await self.app(scope, receive, answer)
+            if status == 499 and exchange.problem is not None:
+                await end(exchange.problem)
+        except Problem as problem:
+            await end(problem)
+        except WebSocketDisconnect:
+            pass  # the client has gone: a view may leave that to us
+        except asyncio.CancelledError:
+            await end(gate.given_up())
+        except Exception as error:
+            await end(gate.broke(exchange, error))
+        finally:
+            gate.close(exchange, status)
 
     def open(self, scope) -> Exchange:
         headers = scope["headers"]
@@ -79,7 +144,7 @@ class Middleware:
             found[name].strip().decode("latin-1") if name in found else "" for name in HEAD_NAMES
         ]
         return self.gate.open(
-            scope["method"],
+            scope.get("method", "GET"),
             scope["path"],
             target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
             header_count=len(headers),
@@ -128,14 +193,23 @@ class Middleware:
         if self._arriving:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.cut_off)
 
-    async def refuse(self, exchange: Exchange, problem: Problem, send) -> int:
+    async def refuse(self, exchange: Exchange, problem: Problem, send, kind: str = "http.response") -> int:
         status, headers, body = self.gate.refuse(exchange, problem)
         raw = [(name.lower().encode(), value.encode()) for name, value in headers]
         if problem.kind.slug in CLOSING:
             raw.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": [*raw, *marks(exchange)]})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *marks(exchange)]})
+        await send({"type": f"{kind}.body", "body": body})
         return status
+
+
+async def left(receive) -> dict:
+    """What comes after a body that was read: nothing, until the client has gone or has its whole answer.
+    Starlette listens for it while it streams."""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
 
 
 class Disconnected(Exception):
@@ -159,11 +233,17 @@ def check_head(scope, gate: Gate) -> None:
     either. Raises Problem."""
     version, names = scope["http_version"], [name for name, _ in scope["headers"]]
     if version == "1.1":
-        if names.count(b"host") != 1:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or b"," in hosts[0] or (not hosts[0] and is_granian(scope)):
             raise gate.malformed()
-    elif version != "1.0" or b"transfer-encoding" in names:
+    elif version not in ("1.0", "1", "2") or b"transfer-encoding" in names:  # granian's 1.0 is "1"
         raise gate.malformed()
     if b"transfer-encoding" in names:
         codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings != [b"chunked"]:
             raise gate.malformed()
+
+
+def is_granian(scope) -> bool:
+    """It puts an empty Host where there is none."""
+    return "http.response.pathsend" in scope.get("extensions", ())

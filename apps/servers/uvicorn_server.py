@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from apps.servers import workers
+from apps.servers import websockets, workers
 from apps.service.exchange import Gate
 from apps.service.problems import Problem
 
@@ -24,10 +24,12 @@ def run(create_app, service) -> None:
     """Listen, create the app, serve until told to stop. Ends the process with one line if it cannot begin."""
     settings = service.settings
     listener = workers.listen(service)
+    app = create_app(service)
     config = uvicorn.Config(
-        create_app(service),
+        app,
         http=strict(service.gate),
-        ws="none",
+        ws=websockets.protocol_for(app),
+        ws_max_size=settings.max_body_bytes,
         log_config=None,
         log_level="error",
         access_log=False,

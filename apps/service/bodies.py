@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Union, get_args, get_origin
 
 import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from apps.service.problems import Problem
 
@@ -69,7 +69,10 @@ def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
             raise Problem("invalid-json", f"expected one JSON object in UTF-8: {tell(error)}") from None
         if body.count(b'"') > 2:  # more than one name: is one of them there twice?
             check_names(body)
-        return build(found, from_attributes=True)
+        try:
+            return build(found, from_attributes=True)
+        except ValidationError:  # a rule that only pydantic has
+            raise Problem("invalid-input", f"expected {shape}") from None
 
     return read
 

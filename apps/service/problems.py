@@ -270,6 +270,12 @@ def of_status(status: int) -> Problem:
     return Problem(kind.slug, kind.meaning)
 
 
+def invalid() -> Problem:
+    """What a framework's or pydantic's validation error amounts to. Their own words would repeat the input:
+    a value, a client's name for one, a message made of it."""
+    return Problem("invalid-input", "expected what this route takes, as its page at /docs says")
+
+
 def render(problem: Problem, request_id: str, v2: bool = False) -> bytes:
     """The body: RFC 9457's members, the request's id, and for the Open Inference Protocol its `error`."""
     return msgspec.json.encode(
