@@ -85,5 +85,5 @@ def test_no_token_has_a_default():
 
 
 def test_the_image_and_the_kit_install_with_the_same_uv():
-    kit = (ROOT / "kit_environment.py").read_text(encoding="utf-8")
+    kit = (ROOT / "kit" / "environment.py").read_text(encoding="utf-8")
     assert re.search(r"uv==[\d.]+", DOCKERFILE)[0] == re.search(r"uv==[\d.]+", kit)[0]

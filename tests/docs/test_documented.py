@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import kit_environment
+from kit import environment as setup
 from model_training import artifact
 from model_training.datasets import LOADERS
 
@@ -55,7 +55,7 @@ def test_every_error_of_loading_a_model_is_in_the_troubleshooting_table():
 
 
 def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
-    for message in kit_environment.MEANINGS:
+    for message in setup.MEANINGS:
         first_words = " ".join(message.split()[:4]).rstrip(".:,")
         assert first_words in README, message
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -151,15 +153,23 @@ def test_the_windows_commands_are_the_same(project):
 def answers_when_started(command: str, cwd: Path) -> None:
     """The command starts a server that predicts; it is stopped again."""
     port = free_port()
-    process = subprocess.Popen(
-        [BASH, "-ec", command], cwd=cwd, env=os.environ | environment(cwd, port), start_new_session=True
-    )
-    try:
+    with started(command, cwd, os.environ | environment(cwd, port)) as process:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
             until_it_predicts(client, process)
-    finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
+
+
+@contextmanager
+def started(command: str, cwd: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """A command of bash's; nothing of it outlives the block, however that ends."""
+    process = subprocess.Popen([BASH, "-ec", command], cwd=cwd, env=env, start_new_session=True)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):  # as it should be
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def until_it_predicts(client: httpx.Client, process: subprocess.Popen) -> None:
@@ -192,24 +202,25 @@ def test_a_process_manager_serves_with_two_workers_that_count_as_one(command, pr
     env = os.environ | environment(project, port) | {"METRICS_PORT": str(exporter), "LOG_LEVEL": "warning"}
     env |= {"TMPDIR": str(tmp_path), "GUNICORN_CMD_ARGS": "--no-control-socket"}
     command = re.sub(r"\b[58]000\b", str(port), command).strip()
-    process = subprocess.Popen([BASH, "-ec", command], cwd=project, env=env)
-    try:
+    with started(command, project, env) as process:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
             until_it_predicts(client, process)
-            wait_for(
-                lambda: len(list(tmp_path.glob("*/gauge_livemostrecent_*.db"))) == 2
-            )  # both have a model
+        wait_for(lambda: workers_with_a_model(tmp_path) == 2)
         for number in range(30):  # each on a connection of its own, so that both get some
             body = {"features": [5.1, 3.5, 1.4, 0.2] if number % 3 else [5.1]}
             answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, trust_env=False)
             assert answer.status_code == (200 if number % 3 else 400), answer.text
             assert number % 3 or answer.headers["content-type"] == "application/problem+json"
         wait_for(lambda: predicted(exporter) == 1 + 20)
-    finally:
         process.terminate()
-    assert process.wait(40) == 0
+        assert process.wait(40) == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
+
+
+def workers_with_a_model(folder: Path) -> int:
+    """How many have put into their metrics, which are in a folder of this one, that their model is loaded."""
+    return sum(b'"model_loaded"' in path.read_bytes() for path in folder.glob("*/gauge_livemin_*.db"))
 
 
 def predicted(exporter: int) -> float:

@@ -102,7 +102,7 @@ def classroom(tmp_path_factory: pytest.TempPathFactory, iris_root: Path) -> Proj
     for part in ("share", "etc"):
         if (Path(sys.prefix) / part).exists():
             shutil.copytree(Path(sys.prefix) / part, project.venv / part, dirs_exist_ok=True)
-    finish = "import json, kit_environment as k; "
+    finish = "import json; from kit import environment as k; "
     finish += "k.STATE.write_text(json.dumps(k.wanted(k.python_version())), encoding='utf-8')"
     subprocess.run([project.python, "-c", finish], cwd=project.folder, check=True)
     return project

@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KIT = ("kit.py", "kit_commands.py", "kit_environment.py", "kit_doctor.py")
 TRAIN = 'import sys\nprint("trained", *sys.argv[1:])\n'  # stands for a command that needs the environment
 
 
@@ -21,8 +20,8 @@ class Project:
         self.venv = folder / ".venv"
         self.python = self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         folder.mkdir(parents=True, exist_ok=True)
-        for file in KIT:
-            shutil.copy(ROOT / file, folder)
+        shutil.copy(ROOT / "kit.py", folder)
+        shutil.copytree(ROOT / "kit", folder / "kit", ignore=shutil.ignore_patterns("__pycache__"))
 
     def start(self, *arguments: str, python: str = sys._base_executable, **env: str) -> subprocess.Popen:
         """kit.py as a person starts it, with the system's Python; `communicate()[0]` is all that it says."""

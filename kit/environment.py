@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 UV = "uv==0.13.9"  # installs the lock, in seconds where pip takes minutes; requirements.txt suits both
-ROOT = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -13,7 +13,7 @@ import sys
 import webbrowser
 from typing import NamedTuple
 
-from kit_environment import PYTHON, ROOT, SCRATCH, VENV, python_version, state, wanted
+from kit.environment import PYTHON, ROOT, SCRATCH, VENV, python_version, state, wanted
 
 PORTS = {"FastAPI": 8000, "Flask": 5000, "the page": 8501, "JupyterLab": 8888}
 SET_UP = "python kit.py up"

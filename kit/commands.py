@@ -23,9 +23,9 @@ import webbrowser
 from pathlib import Path
 from typing import NoReturn
 
-import kit_environment
-from kit_doctor import doctor
-from kit_environment import PYTHON, ROOT, VENV, SetupError
+from kit import environment as setup
+from kit.doctor import doctor
+from kit.environment import PYTHON, ROOT, VENV, SetupError
 
 NAMES = {
     "lab": "JupyterLab",
@@ -267,7 +267,7 @@ def main() -> int:
     try:
         if options.command == "doctor":
             return doctor()
-        kit_environment.prepare()
+        setup.prepare()
         continue_in_environment()
         if options.command in ("up", "lab"):
             return up(options.only, not options.no_browser)
@@ -279,5 +279,5 @@ def main() -> int:
         sys.exit("kit: stopped. The same command begins again where this one ended")
     except OSError as error:
         refused = (errno.EROFS, errno.EACCES, errno.EPERM)
-        known = {errno.ENOSPC: kit_environment.DISK_FULL, **dict.fromkeys(refused, kit_environment.READ_ONLY)}
+        known = {errno.ENOSPC: setup.DISK_FULL, **dict.fromkeys(refused, setup.READ_ONLY)}
         sys.exit(f"kit: {known.get(error.errno, error)}")
