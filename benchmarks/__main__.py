@@ -9,15 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import environments, report
+from benchmarks import environments, report, revision
 from benchmarks.arena import NoLoadGenerator, compete
 from benchmarks.contenders import CONTENDERS as OURS
+from benchmarks.contenders import Contender
 from benchmarks.peers import ENVIRONMENT_OF, FORESTS, PEERS
+from benchmarks.typed import TYPED, TYPED_ENVIRONMENTS
 
 if TYPE_CHECKING:
     from model_training.train import Training
 
-CONTENDERS = [*OURS, *FORESTS, *PEERS]
+CONTENDERS = [*OURS, *TYPED, *FORESTS, *PEERS]
+ENVIRONMENTS = ENVIRONMENT_OF | TYPED_ENVIRONMENTS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,17 +30,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--connections", default="16,64", help="one or more numbers (default: 16,64)")
     parser.add_argument("--only", default="", help="parts of names, separated by commas")
     parser.add_argument("--output", type=Path, help="a folder for results.json, table.md and plot.png")
+    parser.add_argument("--against", metavar="REVISION", help="the full servers of this git revision run too")
     options = parser.parse_args(argv)
-    wanted = [part for part in options.only.split(",") if part]
-    chosen = [c for c in CONTENDERS if not wanted or any(part in c.name for part in wanted)]
-    if not chosen:
-        print(f"benchmarks: nobody is called that; there are {', '.join(c.name for c in CONTENDERS)}")
+    if not options.against:
+        return run(options, CONTENDERS)
+    try:
+        with revision.at(options.against) as earlier:
+            return run(options, [*CONTENDERS, *earlier])
+    except revision.NoSuchRevision as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    needed = {ENVIRONMENT_OF[c.name]: None for c in chosen if c.name in ENVIRONMENT_OF}
+
+
+def run(options: argparse.Namespace, contenders: list[Contender]) -> int:
+    wanted = [part for part in options.only.split(",") if part]
+    chosen = [c for c in contenders if not wanted or any(part in c.name for part in wanted)]
+    if not chosen:
+        print(f"benchmarks: nobody is called that; there are {', '.join(c.name for c in contenders)}")
+        return 2
+    needed = {ENVIRONMENTS[c.name]: None for c in chosen if c.name in ENVIRONMENTS}
     unprepared = environments.prepare(needed, tell)
-    not_here = {
-        c.name: unprepared[peer] for c in chosen if (peer := ENVIRONMENT_OF.get(c.name)) in unprepared
-    }
+    not_here = {c.name: unprepared[peer] for c in chosen if (peer := ENVIRONMENTS.get(c.name)) in unprepared}
     chosen = [c for c in chosen if c.name not in not_here]
     counts = [int(count) for count in options.connections.split(",")]
     with tempfile.TemporaryDirectory() as folder:

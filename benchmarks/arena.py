@@ -117,7 +117,7 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
     url = f"http://127.0.0.1:{port}{contender.path}"
     with tempfile.TemporaryFile() as log:
         began = time.monotonic()
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=contender.root or ROOT, env=env, stdout=log, stderr=log)
         try:
             pin(process.pid, 0)
             if not answers(process, contender, url):

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 BODY = '{"features":[5.1,3.5,1.4,0.2]}'
 PYTHON = sys.executable
@@ -10,7 +11,8 @@ PYTHON = sys.executable
 @dataclass(frozen=True)
 class Contender:
     """In `command` and `env`, `{port}` stands for the port and `{models}` for the folder with model.pkl,
-    and forest/model.pkl. `base` is the hello-world it is compared with."""
+    and forest/model.pkl. `base` is the hello-world it is compared with, `root` the folder it runs in: None
+    for this project's."""
 
     name: str
     command: list[str]
@@ -18,6 +20,7 @@ class Contender:
     base: str | None = None
     body: str | None = None  # None: a GET
     env: dict[str, str] = field(default_factory=dict)
+    root: Path | None = None
 
 
 def uvicorn(module: str, *options: str) -> list[str]:
@@ -35,11 +38,8 @@ def waitress(module: str, send_bytes: int = 1) -> list[str]:
     return [PYTHON, "-c", code, f"benchmarks.servers.{module}", "{port}", str(send_bytes)]
 
 
-def granian(module: str) -> list[str]:
-    return [
-        *(PYTHON, "-m", "granian", "--interface", "wsgi", "--no-log", "--port", "{port}"),
-        f"benchmarks.servers.{module}:app",
-    ]
+def granian(app: str, *options: str) -> list[str]:
+    return [PYTHON, "-m", "granian", "--interface", "wsgi", "--no-log", "--port", "{port}", *options, app]
 
 
 TRACED = {  # to a collector that is not there: what reaches it costs the collector, and not the server
@@ -108,7 +108,7 @@ CONTENDERS = [
     ),
     Contender("Flask hello", waitress("flask_hello"), "/hello", "Flask hello"),
     Contender("Flask hello, one send", waitress("flask_hello", send_bytes=16384), "/hello", "Flask hello"),
-    Contender("Flask hello, granian", granian("flask_hello"), "/hello"),
+    Contender("Flask hello, granian", granian("benchmarks.servers.flask_hello:app"), "/hello"),
     Contender("Flask naive", waitress("naive_flask"), "/predict", "Flask hello", BODY),
     Contender("Flask ONNX", waitress("flask_onnx"), "/predict", "Flask hello", BODY),
     Contender("Flask ONNX, msgspec", waitress("flask_msgspec"), "/predict", "Flask hello", BODY),
@@ -121,6 +121,14 @@ CONTENDERS = [
         SERVER,
     ),
     Contender("Flask full", [PYTHON, "-m", "apps.flask_app"], "/predict", "Flask hello", BODY, SERVER),
+    Contender(
+        "Flask full, granian",
+        granian("apps.flask_app:create_app", "--factory"),
+        "/predict",
+        "Flask hello, granian",
+        BODY,
+        SERVER,
+    ),
     Contender(
         "Flask full, no log lines",
         [PYTHON, "-m", "apps.flask_app"],

@@ -13,6 +13,7 @@ import psutil
 from benchmarks.arena import Result
 from benchmarks.environments import versions
 from benchmarks.peers import ENVIRONMENT_OF
+from benchmarks.typed import TYPED_ENVIRONMENTS
 
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "httptools", "uvloop", "flask", "werkzeug", "waitress", "granian"),
@@ -90,7 +91,8 @@ def as_json(results: list[Result], absent: dict[str, str]) -> str:
         }
         for result in results
     ]
-    peers = {ENVIRONMENT_OF.get(result.contender.name): None for result in results}
+    environment_of = ENVIRONMENT_OF | TYPED_ENVIRONMENTS
+    peers = {environment_of.get(result.contender.name): None for result in results}
     found = {peer: versions(peer) for peer in peers if peer}
     everything = {**conditions(), "peers": found, "results": rows, "did_not_start": absent}
     return json.dumps(everything, indent=2) + "\n"

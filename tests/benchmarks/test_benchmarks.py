@@ -2,14 +2,19 @@
 
 import json
 import math
+import re
 import shutil
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import arena
+from benchmarks import arena, revision
 from benchmarks.contenders import BODY, CONTENDERS, PYTHON, Contender
+from benchmarks.environments import PEERS, python_of
+from benchmarks.typed import TYPED, TYPED_ENVIRONMENTS
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="needs wrk (Debian: apt install wrk)")
 
@@ -45,6 +50,43 @@ def test_a_server_that_does_not_start_is_named_and_the_others_go_on(monkeypatch,
     assert command.main(["--rounds", "1", "--seconds", "1", "--connections", "2"]) == 1
     told = capsys.readouterr().out
     assert "| broken | did not start" in told and "out of order" in told and "bare ASGI" in told
+
+
+@pytest.mark.parametrize("typed", TYPED, ids=lambda contender: contender.name)
+def test_a_typed_hello_reads_its_body_and_gives_its_answer(typed, iris_root):
+    environment = TYPED_ENVIRONMENTS.get(typed.name)
+    if environment and not python_of(environment).exists():
+        pytest.skip(f"needs benchmarks/.environments/{environment} (python -m benchmarks --only typed)")
+    with arena.running(typed, iris_root / "model.pkl") as (url, _):
+        json_type = {"Content-Type": "application/json"}
+        answer = httpx.post(url, content=BODY, headers=json_type, trust_env=False)
+        refused = httpx.post(url, content='{"features":"x"}', headers=json_type, trust_env=False)
+    assert answer.json() == {"hello": "world", "count": 4} and refused.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("environment", TYPED_ENVIRONMENTS.values())
+def test_what_a_typed_hello_needs_is_pinned(environment):
+    lines = (PEERS / f"{environment}.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[\w.\[\]-]+==[\w.]+", line) for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.skipif(not (revision.ROOT / ".git").exists(), reason="needs a git checkout")
+def test_the_servers_of_a_revision_run_from_its_own_files(iris_root):
+    with revision.at("HEAD") as earlier:
+        assert [each.name for each in earlier] == [f"{name} at HEAD" for name in revision.SERVERS]
+        root = earlier[0].root
+        assert (root / "apps").is_dir() and root != revision.ROOT
+        with arena.running(earlier[0], iris_root / "model.pkl") as (url, process):
+            assert Path(psutil.Process(process.pid).cwd()) == root.resolve()
+            json_type = {"Content-Type": "application/json"}
+            answer = httpx.post(url, content=BODY, headers=json_type, trust_env=False)
+        assert answer.json()["prediction"] == [0]
+    assert not root.exists()
+
+
+def test_no_revision_of_that_name(capsys):
+    assert command.main(["--against", "no-such-revision"]) == 2
+    assert "no-such-revision" in capsys.readouterr().err
 
 
 def test_no_contender_of_that_name(capsys):

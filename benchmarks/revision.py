@@ -1,0 +1,40 @@
+"""The full servers as they were: a git revision of this project, checked out, in our environment."""
+
+import dataclasses
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.contenders import CONTENDERS, Contender
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVERS = ("FastAPI full", "Flask full", "Flask full, granian")
+
+
+class NoSuchRevision(ValueError):
+    """git does not know it; the message is git's."""
+
+
+@contextmanager
+def at(revision: str) -> Iterator[list[Contender]]:
+    """Our full servers as of `revision`, for as long as the block runs. Raises NoSuchRevision."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        try:
+            git("worktree", "add", "--detach", "--quiet", str(tree), revision)
+        except subprocess.CalledProcessError as error:
+            raise NoSuchRevision(error.stderr.strip()) from None
+        try:
+            yield [
+                dataclasses.replace(each, name=f"{each.name} at {revision}", root=tree)
+                for each in CONTENDERS
+                if each.name in SERVERS
+            ]
+        finally:
+            git("worktree", "remove", "--force", str(tree))
+
+
+def git(*arguments: str) -> None:
+    subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True)
