@@ -168,6 +168,7 @@ def describe(
             prediction=predictions[number].item()
             if hasattr(predictions[number], "item")
             else predictions[number],
+            label=str(predictions[number]) if classes else None,
             probabilities=None if probabilities is None else probabilities[number].tolist(),
         )
         for number in chosen

@@ -6,6 +6,7 @@ Nothing here imports scikit-learn until a file that needs it is loaded."""
 import hashlib
 import io
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,6 +21,8 @@ Format = Literal["onnx", "skops", "joblib"]
 
 # What an ONNX model, which computes in 32 bits, may differ by from scikit-learn, which computes in 64.
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-3, 1e-4
+
+UNPACKED_BYTES = 16 * 1024**2  # that any skops file may unpack to, and twenty times its own size
 
 # The only types beyond skops's own defaults that a model file of ours may hold: none.
 TRUSTED_TYPES: list[str] = []
@@ -162,6 +165,12 @@ def check_golden_rows(card: Card, predict: Predict) -> None:
             f"{card.name} {card.version}: the model does not take the card's golden rows ({error}): "
             "the card is another model's, train again"
         ) from error
+    if card.has_probabilities and (probabilities is None or probabilities.shape[1] != len(card.classes)):
+        raise GoldenRowsError(
+            f"{card.name} {card.version}: the model has other classes than its card: the card is another "
+            "model's, train again"
+        )
+    names = dict(zip(card.raw_labels, card.classes or [], strict=True))
     for number, row in enumerate(card.golden):
         found = predictions[number]
         right = agree(found, row.prediction)
@@ -174,6 +183,12 @@ def check_golden_rows(card: Card, predict: Predict) -> None:
             raise GoldenRowsError(
                 f"{card.name} {card.version}: golden row {number} was {expected} at export "
                 f"and is {found} here: this machine computes something else; train again here"
+            )
+        name = names.get(row.prediction)
+        if row.label is not None and name != row.label:
+            raise GoldenRowsError(
+                f"{card.name} {card.version}: golden row {number} was {row.label} at export and is {name} "
+                "here: the card's classes or labels were changed; train again"
             )
 
 
@@ -199,18 +214,35 @@ def read_onnx(data: bytes, card: Card) -> Predict:
 def read_skops(data: bytes, card: Card) -> Predict:
     import skops.io
 
+    check_unpacked(data, card)
     untrusted = [found for found in skops.io.get_untrusted_types(data=data) if found not in TRUSTED_TYPES]
     if untrusted:
         raise UntrustedTypeError(
             f"{card.files['skops'].file} names types that are not trusted: {', '.join(untrusted)}"
         )
-    return with_estimator(skops.io.loads(data, trusted=TRUSTED_TYPES), card)
+    return with_estimator(checked(skops.io.loads(data, trusted=TRUSTED_TYPES), card), card)
+
+
+def check_unpacked(data: bytes, card: Card) -> None:
+    """Raises UnreadableError where the archive unpacks to far more than it is: a bomb. skops does not
+    compress, so a file of its own unpacks to its size."""
+    most, unpacked = 20 * len(data) + UNPACKED_BYTES, 0
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                while part := file.read(1 << 20):
+                    unpacked += len(part)
+                    if unpacked > most:
+                        raise UnreadableError(
+                            f"{card.files['skops'].file} unpacks to more than {most // 1024**2} MiB: "
+                            "no model was written so; export the model again"
+                        )
 
 
 def read_joblib(data: bytes, card: Card) -> Predict:
     import joblib
 
-    return with_estimator(joblib.load(io.BytesIO(data)), card)
+    return with_estimator(checked(joblib.load(io.BytesIO(data)), card), card)
 
 
 # Classifiers whose prediction is the class with the largest probability, by their source: one call gives both
@@ -220,6 +252,17 @@ LARGEST_SHARE = {
     *("GradientBoostingClassifier", "HistGradientBoostingClassifier", "LogisticRegression", "GaussianNB"),
     "MLPClassifier",
 }
+
+
+def checked(estimator, card: Card):
+    """The estimator. Raises GoldenRowsError where its labels are not the card's, or in another order."""
+    labels = getattr(estimator, "classes_", None)
+    if card.classes and labels is not None and [*labels] != card.raw_labels:
+        raise GoldenRowsError(
+            f"{card.name} {card.version}: the model's classes are not those of its card: the card is another "
+            "model's, train again"
+        )
+    return estimator
 
 
 def with_estimator(estimator, card: Card) -> Predict:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+MAX_BYTES = 4 * 1024**2  # of a card with ten thousand features
+
 
 class CardError(ValueError):
     """A card that cannot be read, or does not say what a card must say."""
@@ -35,6 +37,13 @@ class Feature(Part):
     observed: tuple[float, float] | None = None
     median: float | None = None
 
+    @model_validator(mode="after")
+    def check_range(self) -> "Feature":
+        """Something lies between minimum and maximum."""
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"expected the minimum of {self.name} to be no more than its maximum")
+        return self
+
 
 class Target(Part):
     name: str
@@ -49,10 +58,12 @@ class Preset(Part):
 
 
 class GoldenRow(Part):
-    """A row and what the model answered when it was exported; a loaded model must answer the same."""
+    """A row and what the model answered when it was exported; a loaded model must answer the same. `label` is
+    what the card called that answer then, so that classes in another order are noticed."""
 
     features: list[float]
     prediction: Label
+    label: str | None = None
     probabilities: list[float] | None = None
 
 
@@ -105,6 +116,26 @@ class Card(Part):
             raise ValueError("expected as many labels as there are classes")
         return self
 
+    @model_validator(mode="after")
+    def check_classes(self) -> "Card":
+        """Each class and each label once, and what golden rows answer is one of them."""
+        names, labels = self.classes or [], self.raw_labels
+        if len(set(names)) < len(names) or len(set(labels)) < len(labels):
+            raise ValueError("expected each class, and each label, once")
+        if not names:
+            return self
+        with_shares = [row for row in self.golden if row.probabilities is not None]
+        if with_shares and len(with_shares) < len(self.golden):
+            raise ValueError("expected probabilities in every golden row, or in none")
+        if any(len(row.probabilities) != len(names) for row in with_shares):
+            raise ValueError("expected as many probabilities in a golden row as there are classes")
+        for row in self.golden:
+            if row.prediction not in labels:
+                raise ValueError(
+                    "expected the prediction of every golden row among the labels of the classes"
+                )
+        return self
+
     @property
     def raw_labels(self) -> list[Label]:
         """What the model answers for each class, in the order of `classes` and of probabilities."""
@@ -122,9 +153,13 @@ class Card(Part):
 def read_card(path: Path) -> Card:
     """The card in the file `path`. Raises CardError saying what is wrong with it."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CardError(f"{path} is larger than any model card ({MAX_BYTES // 1024**2} MiB): train again")
         return Card.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise CardError(f"there is no card at {path}: train a model, or copy its card.json with it") from None
+    except CardError:
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

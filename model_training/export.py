@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -24,9 +23,7 @@ from model_training.artifact import (
     with_estimator,
 )
 from model_training.card import Card, Feature, GoldenRow, ModelFile, Preset, Target
-
-if TYPE_CHECKING:
-    from model_training.train import Training
+from model_training.training import Training
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -35,7 +32,7 @@ class ConversionError(ValueError):
     """The ONNX model and the scikit-learn model do not agree."""
 
 
-def export(training: "Training", folder: Path, pickle_path: Path | None = None) -> Card:
+def export(training: Training, folder: Path, pickle_path: Path | None = None) -> Card:
     """Write `folder` with card.json, model.onnx, model.skops and model.joblib, all of it or nothing.
 
     With `pickle_path` also the guide's model.pkl, the same bytes as model.joblib, and beside it the card and
@@ -103,7 +100,7 @@ def check_agreement(predict: Predict, onnx: bytes, card: Card, rows: np.ndarray)
         )
 
 
-def describe(training: "Training", contents: dict[str, bytes]) -> Card:
+def describe(training: Training, contents: dict[str, bytes]) -> Card:
     """The card of a trained model."""
     dataset, model = training.dataset, training.model
     chosen = example_rows(training)
@@ -122,7 +119,12 @@ def describe(training: "Training", contents: dict[str, bytes]) -> Card:
         algorithm=" + ".join(type(step).__name__ for step in model),
         metrics=training.metrics,
         golden=[
-            GoldenRow(features=[*row], prediction=prediction, probabilities=share)
+            GoldenRow(
+                features=[*row],
+                prediction=prediction,
+                label=dataset.classes[prediction] if dataset.classes else None,
+                probabilities=share,
+            )
             for row, prediction, share in zip(golden, model.predict(golden), probabilities, strict=True)
         ],
         inputs=training.inputs,
@@ -146,7 +148,7 @@ def describe_feature(column, unit: str | None, name: str | None = None) -> Featu
     )
 
 
-def example_rows(training: "Training") -> dict[str, int]:
+def example_rows(training: Training) -> dict[str, int]:
     """Label -> row number: the first row of each class that the model gets right; for regression, the rows
     that stand at a tenth, the middle and nine tenths of the target."""
     dataset = training.dataset

@@ -1,10 +1,7 @@
 """Train a model and export it: python -m model_training.train [iris | wine | breast_cancer | diabetes]"""
 
 import argparse
-import hashlib
-import json
 import sys
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from model_training import datasets
 from model_training.card import Card, Metric
 from model_training.datasets import Dataset
 from model_training.export import PROJECT, export
+from model_training.training import Training
 
 TEST_SHARE = 0.2
 FOLDS = 5
@@ -29,22 +27,6 @@ SCORERS = {
     "classification": {"accuracy": ("accuracy", 1)},
     "regression": {"r2": ("r2", 1), "mean absolute error": ("neg_mean_absolute_error", -1)},
 }
-
-
-@dataclass(frozen=True)
-class Training:
-    """A fitted model with what decided it (`inputs`) and how good it is (`metrics`)."""
-
-    dataset: Dataset
-    model: BaseEstimator
-    metrics: dict[str, Metric]
-    inputs: dict
-
-    @property
-    def version(self) -> str:
-        """Twelve hex digits of the inputs' hash: the same inputs make the same version, any other another."""
-        canonical = json.dumps(self.inputs, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def train(dataset: Dataset, seed: int = 1) -> Training:

@@ -124,13 +124,14 @@ class Model:
             if self._files() != self._seen:
                 self.start()
 
-    def _files(self) -> list[tuple[str, int, int]]:
+    def _files(self) -> list[tuple]:
+        """What tells a file from another that has its name: a replaced one has another inode, or its inode
+        another time of change, even where somebody copied its times."""
         folder = self._path if self._path.is_dir() else self._path.parent
         names = [folder / "card.json", self._path, *folder.glob("model.*")]
         try:
-            return [
-                (str(n), n.stat().st_mtime_ns, n.stat().st_size) for n in sorted(set(names)) if n.is_file()
-            ]
+            stats = [(str(name), name.stat()) for name in sorted(set(names)) if name.is_file()]
+            return [(name, s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for name, s in stats]
         except OSError:
             return []
 

@@ -1,12 +1,15 @@
 """Loading verifies, and each thing that can be wrong with a model is an error of its own."""
 
 import hashlib
+import io
 import json
 import pickle
 import random
 import subprocess
 import sys
+import tracemalloc
 import warnings
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -186,3 +189,50 @@ def test_one_call_answers_what_two_would(name):
         predictions, shares = artifact.with_estimator(estimator, card)(rows)
         assert predictions.tolist() == estimator.predict(rows).tolist()
         assert shares.tolist() == estimator.predict_proba(rows).tolist()
+
+
+WRONG_CLASSES = {
+    "two classes": lambda card: card.update(classes=card["classes"][:2]),
+    "five classes": lambda card: card.update(classes=[*card["classes"], "fourth", "fifth"]),
+    "other labels": lambda card: card.update(labels=[5, 6, 7]),
+    "labels as text": lambda card: card.update(labels=["0", "1", "2"]),
+    "classes reversed": lambda card: card.update(classes=card["classes"][::-1]),
+    "labels permuted": lambda card: card.update(labels=[1, 2, 0]),
+    "a class twice": lambda card: card.update(classes=[*card["classes"][:2], card["classes"][0]]),
+    "a label twice": lambda card: card.update(labels=[0, 1, 1]),
+    "first row without probabilities": lambda card: card["golden"][0].pop("probabilities"),
+    "minimum above maximum": lambda card: card["features"][0].update(minimum=9.0, maximum=1.0),
+    "ten megabytes": lambda card: card.update(origin="x" * 10_000_000),
+}
+
+
+@pytest.mark.parametrize("format", ["onnx", "skops", "joblib"])
+@pytest.mark.parametrize("edit", WRONG_CLASSES.values(), ids=WRONG_CLASSES)
+def test_a_card_that_contradicts_itself_or_its_model_is_refused(iris, edit, format):
+    edit_card(iris, edit)
+    with pytest.raises((CardError, artifact.GoldenRowsError)):
+        artifact.load(iris, format)
+
+
+def test_a_card_without_the_names_of_answers_loads_as_it_did(iris):
+    edit_card(iris, lambda card: [row.pop("label") for row in card["golden"]])
+    assert artifact.load(iris).card.golden[0].label is None
+
+
+def test_a_skops_file_that_unpacks_to_gigabytes_is_refused_before_it_does(iris):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", "{}")
+        with archive.open("0.npy", "w", force_zip64=True) as member:
+            for _ in range(200):
+                member.write(bytes(1 << 20))
+    data = bomb.getvalue()
+    (iris / "model.skops").write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    edit_card(iris, lambda card: card["files"]["skops"].update(sha256=sha256, bytes=len(data)))
+    tracemalloc.start()
+    with pytest.raises(artifact.UnreadableError, match="unpacks to more than"):
+        artifact.load(iris, "skops")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 1024**2
