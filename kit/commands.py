@@ -1,7 +1,8 @@
 """Servelab: train a model, serve it with FastAPI and with Flask, and learn how.
 
 python kit.py up              set up, train a model if there is none, start everything, open the browser
-python kit.py test            set up, then run the whole test suite; arguments go on to pytest
+python kit.py test            set up, then run the whole test suite, or with --quick a minute of it; other
+                              arguments go on to pytest
 python kit.py train wine      train and export a model
 python kit.py adopt m.pkl      make a model of your own servable
 python kit.py bench           how fast both servers are, against their frameworks' hello-worlds
@@ -16,7 +17,6 @@ import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
 import webbrowser
@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from kit import environment as setup
+from kit import suite
 from kit.doctor import doctor
 from kit.environment import PYTHON, ROOT, VENV, SetupError
+from kit.processes import run_through
 
 NAMES = {
     "lab": "JupyterLab",
@@ -179,36 +181,12 @@ def adopt(arguments: list[str]) -> int:
     return run_through([sys.executable, "-m", "model_training.adopt", *arguments])
 
 
+def test(arguments: list[str]) -> int:
+    return train_if_none() or suite.test(arguments)
+
+
 def bench(arguments: list[str]) -> int:
     return run_through([sys.executable, "-m", "benchmarks", *(arguments or SHORT_BENCH)])
-
-
-def test(arguments: list[str]) -> int:
-    """pytest with the arguments; without any, the whole suite and then every notebook, compared strictly."""
-    if code := train_if_none():
-        return code
-    pytest = [sys.executable, "-m", "pytest"]
-    if arguments:
-        return run_through([*pytest, *arguments])
-    codes = {"tests": run_through(pytest)}
-    if notebooks := sorted(str(path) for path in (ROOT / "notebooks").glob("*.ipynb")):
-        nbval = [*pytest, "--nbval", "--nbval-cell-timeout=120"]
-        if (sanitize := ROOT / "tests" / "notebooks" / "sanitize.cfg").exists():
-            nbval += ["--nbval-sanitize-with", str(sanitize)]
-        codes["notebooks"] = run_through([*nbval, *notebooks])
-    for what, code in codes.items():
-        print(f"{what}: {'passed' if code == 0 else f'failed (exit code {code})'}", flush=True)
-    return next((code for code in codes.values() if code), 0)
-
-
-def run_through(command: list[str]) -> int:
-    """Run a command to its end and return its exit code. A Ctrl-C reaches it too, and it decides."""
-    process = subprocess.Popen(command, cwd=ROOT)
-    if os.name == "posix":  # a request to end must reach it as well: pytest has servers to stop
-        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            return process.wait()
 
 
 def continue_in_environment() -> None:
@@ -230,7 +208,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     lab.set_defaults(only=["lab"])
     for command in (up, lab):
         command.add_argument("--no-browser", action="store_true", help="do not open the browser")
-    commands.add_parser("test", help="run the tests; arguments go on to pytest", add_help=False)
+    commands.add_parser("test", help="run the tests, or some with --quick; or as pytest", add_help=False)
     commands.add_parser("train", help="train and export a model", add_help=False)
     commands.add_parser("adopt", help="make a model of your own servable", add_help=False)
     commands.add_parser("bench", help="how fast both servers are; arguments as in benchmarks", add_help=False)

@@ -1,5 +1,6 @@
 """What several rooms' tests share: a model of this session, and the servers that serve it."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from pairs import pair
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
+
+
+def pytest_configure() -> None:
+    """Started in the background, a process and all that it starts ignore SIGINT, which some tests send."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

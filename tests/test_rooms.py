@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
+    "kit": {"kit", "classroom"},
     "model_training": {"model_training"},
     "apps/minimal": set(),
     "apps/service": {"apps", "model_training"},
@@ -21,6 +22,29 @@ ROOMS = {
 }
 
 
+# What a room starts in a process of its own, by the module's name: no import, and as much to know of.
+MAY_START = {
+    "kit": {"kit", "model_training", "benchmarks"},  # its commands, and its plugin for pytest
+    "apps/servers": {"apps"},  # a supervisor goes on without what it had imported
+    "ui": {
+        "benchmarks",  # the load generator: in the page's own process they would slow each other down
+        "apps",  # only told to people, as what to type
+    },
+    "notebooks/classroom": {"apps", "benchmarks", "notebooks"},  # the servers; itself, to survive a crash
+}
+OURS = [path for room in (*MAY_IMPORT, "benchmarks", "deploy") for path in (ROOT / room).rglob("*.py")]
+OURS += (ROOT / "apps").glob("*.py")
+
+
+def module_of(path: Path) -> str:
+    """`apps.service` for apps/service/__init__.py; what lessons import lies below notebooks."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part not in ("__init__", "notebooks"))
+
+
+MODULES = {module_of(path): path for path in OURS if not path.relative_to(ROOT).parts[1].startswith(".")}
+
+
 def imported(path: Path) -> set[str]:
     """The top-level names that a file imports, at any depth of it."""
     names = set()
@@ -30,6 +54,71 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.split(".")[0])
     return names
+
+
+def imported_at_once(module: str) -> set[str]:
+    """Our modules that one of them imports outside of functions, if only for its types."""
+    path, found = MODULES[module], set()
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    nodes = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            above = ".".join(parts[: len(parts) + 1 - node.level]) if node.level else ""
+            base = ".".join(filter(None, (above, node.module)))
+            for alias in node.names:
+                found.add(f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            nodes += ast.iter_child_nodes(node)
+    return found & set(MODULES)
+
+
+def started(path: Path) -> set[str]:
+    """The rooms of the modules that a file names in a string, as `python -m` takes them."""
+    texts = (node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if is_text(node))
+    return {text.split(".")[0] for text in texts if re.fullmatch(r"\w+(\.\w*)+(:\w+)?", text)} & ROOMS
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Names of which each leads to the next, and the last is the first; empty where there are none."""
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name not in done:
+            for following in sorted(graph[name]):
+                if found := walk(following, [*way, name]):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := walk(name, []))), [])
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b", "d", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_imports_go_in_a_circle():
+    assert len(MODULES) > 50
+    found = circle({module: imported_at_once(module) - {module} for module in MODULES})
+    assert not found, " imports ".join(found)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_starts_in_a_process_only_what_is_named_here(room):
+    for path in (ROOT / room).rglob("*.py"):
+        wrong = started(path) - MAY_START.get(room, set())
+        assert not wrong, f"{path.relative_to(ROOT)} starts {', '.join(wrong)}"
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)

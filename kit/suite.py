@@ -1,0 +1,56 @@
+"""`python kit.py test`: the tests and the notebooks, several processes at the same time."""
+
+import os
+import sys
+
+from kit.environment import ROOT
+from kit.processes import run_through
+
+# What takes long, the longest first: begun in this order, and left out by --quick. A name is that of a file,
+# or of what begins so.
+LONGEST = (
+    "tests/ui/test_pages.py",
+    "tests/ui/test_browser.py",
+    "notebooks/08",
+    "tests/contract/test_lifecycle.py",
+    "tests/notebooks/test_exercise_gates.py::test_the_check_says",
+    "notebooks/06",
+    "tests/kit",
+    "tests/docs/test_readme.py",
+    "tests/contract/test_workers.py",
+    "tests/contract/test_model_file.py",
+    "tests/contract/test_observability.py",
+    "tests/contract/test_model_states.py",
+    "tests/contract/test_slow_clients.py",
+    "tests/contract/test_limits.py",
+    "tests/notebooks/test_servers.py",
+    "notebooks/",
+    "tests/contract/test_adopted.py",
+    "tests/contract/test_cardinality.py",
+    "tests/ui/test_load_page.py",
+    "tests/benchmarks",
+    "tests/contract/test_schemathesis.py",
+    "tests/contract/test_differential.py",
+    "tests/deploy",
+)
+
+
+def test(arguments: list[str]) -> int:
+    """pytest with the arguments. Without any: all tests, and every notebook compared strictly with a fresh
+    run. With --quick: the tests that take a minute in all."""
+    pytest = [sys.executable, "-m", "pytest"]
+    if arguments and arguments != ["--quick"]:
+        return run_through([*pytest, *arguments])
+    processes = min((os.cpu_count() or 1) + 2, 8)  # more than cores: many tests wait most of their time
+    command = [*pytest, "-p", "kit.progress", "--numprocesses", str(processes), "tests"]
+    if arguments:
+        left_out = [name for name in LONGEST if name.startswith("tests/")]
+        command += [f"--{'deselect' if '::' in name else 'ignore'}={name}" for name in left_out]
+        print(f"The tests that are quick, in {processes} processes:", flush=True)
+        return run_through(command)
+    if notebooks := sorted(str(path) for path in (ROOT / "notebooks").glob("*.ipynb")):
+        command += ["--nbval", "--nbval-cell-timeout=120", *notebooks]
+        if (sanitize := ROOT / "tests" / "notebooks" / "sanitize.cfg").exists():
+            command += ["--nbval-sanitize-with", str(sanitize)]
+    print(f"All tests, and {len(notebooks)} notebooks, in {processes} processes:", flush=True)
+    return run_through(command)
