@@ -67,7 +67,7 @@ class Middleware:
                     if message["type"] == "http.response.start":
                         status = message["status"]
                         message["headers"] = [*message["headers"], *marks(exchange)]
-                    elif not message.get("more_body"):
+                    elif message["type"] == "http.response.body" and not message.get("more_body"):
                         close()  # what the app does afterwards, a background task, is not the answer's
                     return send(message)
 

@@ -64,7 +64,7 @@ class Middleware:
 
     def open(self, environ: dict) -> Exchange:
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-        fields = [len(name) + len(value) - 5 for name, value in environ.items() if name[:5] == "HTTP_"]
+        fields = [len(name) + len(environ[name]) - 5 for name in environ if name[:5] == "HTTP_"]
         return self.gate.open(
             environ["REQUEST_METHOD"],
             path,

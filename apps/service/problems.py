@@ -5,10 +5,12 @@
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import msgspec
 
 MEDIA_TYPE = "application/problem+json"
+PHRASES = {status.value: status.phrase for status in HTTPStatus if status >= 400}
 RETRY = (("Retry-After", "1"),)
 
 
@@ -234,6 +236,7 @@ class Problem(Exception):
         super().__init__(detail)
         self.kind = KINDS[slug]
         self.status = self.kind.status
+        self.type, self.title = f"/problems/{slug}", self.kind.title
         self.detail = detail
         self.headers = [*self.kind.headers, *headers]
         self.reason = reason or slug
@@ -267,7 +270,11 @@ PREDICTS = (
 def of_status(status: int) -> Problem:
     """The problem that a framework's or a server's own error amounts to."""
     kind = KINDS[BY_STATUS.get(status, "bad-request" if status < 500 else "internal-error")]
-    return Problem(kind.slug, kind.meaning)
+    problem = Problem(kind.slug, kind.meaning)
+    if status != kind.status and status in PHRASES:  # a route's own; RFC 9457, section 4.2.1
+        problem.status, problem.type = status, "about:blank"
+        problem.title = problem.detail = PHRASES[status]
+    return problem
 
 
 def invalid() -> Problem:
@@ -280,8 +287,8 @@ def render(problem: Problem, request_id: str, v2: bool = False) -> bytes:
     """The body: RFC 9457's members, the request's id, and for the Open Inference Protocol its `error`."""
     return msgspec.json.encode(
         {
-            "type": f"/problems/{problem.kind.slug}",
-            "title": problem.kind.title,
+            "type": problem.type,
+            "title": problem.title,
             "status": problem.status,
             "detail": problem.detail,
             "instance": f"/requests/{request_id}",

@@ -8,7 +8,7 @@ import sys
 from typing import Annotated
 
 import uvicorn
-from fastapi import BackgroundTasks, Depends, FastAPI, UploadFile, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, UploadFile, WebSocket
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel
 
@@ -96,6 +96,10 @@ def add(app: FastAPI) -> FastAPI:
     @app.get("/added/raises")
     async def raises():
         raise RuntimeError("no such luck")
+
+    @app.get("/added/conflict")
+    async def conflict():
+        raise HTTPException(409, "there already")
 
     @app.post("/added/typed")
     async def typed(body: SignUp):

@@ -9,7 +9,7 @@ import threading
 import time
 
 import waitress
-from flask import Flask, after_this_request, jsonify, redirect, request, send_file, stream_with_context
+from flask import Flask, abort, after_this_request, jsonify, redirect, request, send_file, stream_with_context
 from pydantic import BaseModel
 
 DONE: list[str] = []  # what happened beside the answers
@@ -93,6 +93,10 @@ def add(app: Flask) -> Flask:
     @app.get("/added/raises")
     def raises():
         raise RuntimeError("no such luck")
+
+    @app.get("/added/conflict")
+    def conflict():
+        abort(409, "there already")
 
     @app.post("/added/typed")
     def typed():

@@ -132,6 +132,15 @@ def test_one_that_raises_is_a_problem_and_a_fault_in_the_log(bare, added, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_one_that_gives_a_status_of_its_own_keeps_it(bare, added, name):
+    assert eventually(lambda: is_free(added[name]))
+    found = added[name].get("/added/conflict")
+    assert found.status_code == bare[name].get("/added/conflict").status_code == 409
+    problem = found.json()
+    assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", "Conflict", 409)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_stream_that_breaks_is_broken_off_and_a_fault_in_the_log(bare, added, name):
     for server in (bare[name], added[name]):
         with pytest.raises(httpx.RemoteProtocolError):
