@@ -88,9 +88,10 @@ class Progress:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         terminal.write_line(f"[{self.done:>5}/{self.total}  {minutes}:{seconds:02}] {text}", flush=True)
 
-    def pytest_terminal_summary(self, terminalreporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter, exitstatus: int) -> None:
         for what, ending in (("tests", ".py"), ("notebooks", ".ipynb")):
             found = [each for name, each in self.outcomes.items() if name.split()[0].endswith(ending)]
             if found:
                 failed = sum(each["failed"] for each in found)
-                terminalreporter.write_line(f"{what}: {f'failed ({failed})' if failed else 'passed'}")
+                verdict = "passed" if exitstatus in (0, 1) else "not finished"
+                terminalreporter.write_line(f"{what}: {f'failed ({failed})' if failed else verdict}")

@@ -47,10 +47,20 @@ def test(arguments: list[str]) -> int:
         left_out = [name for name in LONGEST if name.startswith("tests/")]
         command += [f"--{'deselect' if '::' in name else 'ignore'}={name}" for name in left_out]
         print(f"The tests that are quick, in {processes} processes:", flush=True)
-        return run_through(command)
+        return run_and_tidy(command)
     if notebooks := sorted(str(path) for path in (ROOT / "notebooks").glob("*.ipynb")):
         command += ["--nbval", "--nbval-cell-timeout=120", *notebooks]
         if (sanitize := ROOT / "tests" / "notebooks" / "sanitize.cfg").exists():
             command += ["--nbval-sanitize-with", str(sanitize)]
     print(f"All tests, and {len(notebooks)} notebooks, in {processes} processes:", flush=True)
-    return run_through(command)
+    return run_and_tidy(command)
+
+
+def run_and_tidy(command: list[str]) -> int:
+    """Run it, and stop the servers of those of its processes that were ended before they could."""
+    code = run_through(command)
+    sys.path.insert(0, str(ROOT / "notebooks"))
+    from classroom.processes import reclaim
+
+    reclaim()
+    return code
