@@ -62,13 +62,17 @@ class Middleware:
                         return {"type": "http.request", "body": exchange.body, "more_body": False}
                     return await left(receive)
 
+                async def end(message: dict) -> None:
+                    await send(message)
+                    close()  # what the app does afterwards, a background task, is not the answer's
+
                 def answer(message: dict) -> Awaitable[None]:
                     nonlocal status
                     if message["type"] == "http.response.start":
                         status = message["status"]
                         message["headers"] = [*message["headers"], *marks(exchange)]
                     elif message["type"] == "http.response.body" and not message.get("more_body"):
-                        close()  # what the app does afterwards, a background task, is not the answer's
+                        return end(message)
                     return send(message)
 
                 await self.app(scope, replay, answer)
