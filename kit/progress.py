@@ -1,7 +1,7 @@
 """A plugin for pytest: hands out files, the longest first, and tells what is done and how far it is.
 
-Loaded by `kit.suite`. A file stays in one process, because its tests share what they have started; of the
-exercise gates a lesson does.
+Loaded by `kit.suite`. A file stays in one process, because its tests share what they have started, and so
+does a lesson with its exercises' gates, which write to the same folder.
 """
 
 import re
@@ -14,13 +14,13 @@ from xdist.scheduler import LoadScopeScheduling
 from kit.suite import LONGEST
 
 QUIET_SECONDS = 15  # after so long without a line, one tells what is being done
-LESSON = re.compile(r"::test_the_check_says\w+\[(lesson_\d+)")
+LESSON = re.compile(r"notebooks/(?:(\d\d)_|.*::test_the_check_says\w+\[lesson_(\d+))")
 
 
 def group(test: str) -> str:
-    """What is done in one process: a file, or one lesson's gates."""
+    """What is done in one process: a file, or a lesson with its exercises' gates, which share its folder."""
     lesson = LESSON.search(test)
-    return test.partition("::")[0] + (f" {lesson[1]}" if lesson else "")
+    return f"lesson {lesson[1] or lesson[2]}" if lesson else test.partition("::")[0]
 
 
 def rank(test: str) -> int:
@@ -89,8 +89,9 @@ class Progress:
         terminal.write_line(f"[{self.done:>5}/{self.total}  {minutes}:{seconds:02}] {text}", flush=True)
 
     def pytest_terminal_summary(self, terminalreporter, exitstatus: int) -> None:
-        for what, ending in (("tests", ".py"), ("notebooks", ".ipynb")):
-            found = [each for name, each in self.outcomes.items() if name.split()[0].endswith(ending)]
+        for what in ("tests", "notebooks"):
+            lessons = what == "notebooks"
+            found = [each for name, each in self.outcomes.items() if name.startswith("lesson ") == lessons]
             if found:
                 failed = sum(each["failed"] for each in found)
                 verdict = "passed" if exitstatus in (0, 1) else "not finished"

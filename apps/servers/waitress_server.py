@@ -228,6 +228,13 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
             return environ
 
+        def write(self, data: bytes) -> None:
+            """What comes in parts goes out in parts: none of them waits until there are SEND_BYTES."""
+            super().write(data)
+            if data and self.content_length is None:
+                with self.channel.outbuf_lock:
+                    self.channel._flush_exception(self.channel._flush_some, do_close=False)
+
         def finish(self) -> None:
             """Send the answer at once where hardly anybody is connected; else leave it to the thread that
             reads: to send lets go of the interpreter's lock, and in a crowd gets it back late."""

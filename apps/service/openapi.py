@@ -238,7 +238,7 @@ def name_of(schema: dict[str, Any]) -> str:
 
 def schemas(generated: dict[str, Any], settings: Settings, serving: Serving | None) -> dict[str, Any]:
     """Every type that an operation takes or gives, narrowed to what the served model takes and gives."""
-    found = {name: without_none(schema) for name, schema in generated.items() if name not in INTERNAL}
+    found = {name: alike(schema) for name, schema in generated.items() if name not in INTERNAL}
     for shape in (ProblemDetails, InferenceProblem):
         found[shape.__name__] = shape.model_json_schema()
     for shape in ("PredictAnswer", "BatchAnswer"):  # what is not there is left out, never null
@@ -258,14 +258,18 @@ def schemas(generated: dict[str, Any], settings: Settings, serving: Serving | No
     return dict(sorted(found.items()))
 
 
-def without_none(schema: Any) -> Any:
-    """A schema without the defaults that are null, which one generator writes and the other does not."""
+def alike(schema: Any) -> Any:
+    """A schema as both generators could have written it: without defaults that are null, members sorted, and
+    whole numbers as such."""
     if isinstance(schema, list):
-        return [without_none(part) for part in schema]
+        return [alike(part) for part in schema]
     if isinstance(schema, dict):
-        kept = [name for name in schema if not (name == "default" and schema[name] is None)]
-        return {name: without_none(schema[name]) for name in kept}
-    return schema
+        kept = sorted(name for name in schema if not (name == "default" and schema[name] is None))
+        found = {name: alike(schema[name]) for name in kept}
+        if isinstance(schema.get("properties"), dict):
+            found["properties"] = {name: found["properties"][name] for name in schema["properties"]}
+        return found
+    return int(schema) if isinstance(schema, float) and schema.is_integer() else schema
 
 
 def label_of(serving: Serving | None) -> dict[str, Any]:

@@ -72,15 +72,6 @@ def added(iris_root, metrics_port):
         server.stop()
 
 
-@pytest.fixture(scope="module")
-def streaming(added, iris_root):
-    """The same, Flask's on waitress as it comes: our own keeps small parts until they are 16 KiB."""
-    env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "MAX_IN_FLIGHT": "1", "METRICS_PORT": "0"}
-    plain = start("flask", "plain", **env)
-    yield added | {"flask": plain}
-    plain.stop()
-
-
 def lines_of(server: Server, request_id: str) -> list[dict]:
     """What the log says of a request. Waits for the first line."""
     deadline = time.monotonic() + 10
@@ -151,15 +142,15 @@ def test_a_stream_that_breaks_is_broken_off_and_a_fault_in_the_log(bare, added, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stream_is_in_flight_until_its_client_leaves(bare, streaming, name):
-    for server in (bare[name], streaming[name]):
+def test_a_stream_is_in_flight_until_its_client_leaves(bare, added, name):
+    for server in (bare[name], added[name]):
         assert eventually(lambda server=server: is_free(server))
         with httpx.stream("GET", server.url + "/added/endless", headers={"X-Request-ID": "added-endless"}):
             refused = server.get("/added/def")
             assert refused.status_code == (200 if server is bare[name] else 503)
         assert eventually(lambda server=server: is_free(server))
         assert eventually(lambda server=server: "endless" in server.get("/added/done").json())
-    assert [line["status"] for line in lines_of(streaming[name], "added-endless")] == [200]
+    assert [line["status"] for line in lines_of(added[name], "added-endless")] == [200]
 
 
 @pytest.mark.parametrize("name", NAMES)
