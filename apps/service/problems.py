@@ -235,9 +235,8 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.kind = KINDS[slug]
-        self.status = self.kind.status
-        self.type, self.title = f"/problems/{slug}", self.kind.title
-        self.detail = detail
+        self.status, self.title = self.kind.status, self.kind.title
+        self.type, self.detail = f"/problems/{slug}", detail
         self.headers = [*self.kind.headers, *headers]
         self.reason = reason or slug
         self.members = members

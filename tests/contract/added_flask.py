@@ -1,7 +1,6 @@
-"""A route of every kind that people write with Flask, on a bare app or on the full server (plain: on
-waitress as it comes):
+"""A route of every kind that people write with Flask, on a bare app or on the full server:
 
-python tests/contract/added_flask.py bare|full|plain     (PORT; the project's folder in PYTHONPATH)"""
+python tests/contract/added_flask.py bare|full     (PORT; the project's folder in PYTHONPATH)"""
 
 import os
 import sys
@@ -110,10 +109,6 @@ if __name__ == "__main__":
         bare = Flask(__name__)
         bare.get("/health")(lambda: {})
         waitress.serve(add(bare), host="127.0.0.1", port=int(os.environ["PORT"]))
-    elif sys.argv[1] == "plain":
-        from apps.flask_app import create_app
-
-        waitress.serve(add(create_app()), host="127.0.0.1", port=int(os.environ["PORT"]))
     else:
         from apps.flask_app import create_app
         from apps.servers import waitress_server
