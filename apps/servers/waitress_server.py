@@ -19,6 +19,7 @@ from waitress.task import Task, WSGITask
 from waitress.utilities import BadRequest
 
 from apps.servers import workers
+from apps.servers.wsgi import MEASURED
 from apps.service.exchange import METHODS, Gate
 from apps.service.problems import Problem
 
@@ -225,6 +226,7 @@ def strict(gate: Gate) -> type[HTTPChannel]:
     class StrictTask(WSGITask):
         def get_environment(self) -> dict:
             environ = super().get_environment()
+            environ[MEASURED] = (0,)
             environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
             return environ
 

@@ -12,6 +12,7 @@ from apps.service.exchange import Exchange, Gate
 from apps.service.problems import Problem, of_status
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+MEASURED = "servelab.headers"  # where a strict server has held the head to its limits already
 current = threading.local()
 
 
@@ -64,7 +65,9 @@ class Middleware:
 
     def open(self, environ: dict) -> Exchange:
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-        fields = [len(name) + len(environ[name]) - 5 for name in environ if name[:5] == "HTTP_"]
+        fields = environ.get(MEASURED) or [
+            len(name) + len(environ[name]) - 5 for name in environ if name[:5] == "HTTP_"
+        ]
         return self.gate.open(
             environ["REQUEST_METHOD"],
             path,
