@@ -76,10 +76,10 @@ class CompiledRoute(APIRoute):
     def get_route_handler(self) -> Callable:
         """FastAPI's own, with the body read as strictly as ever."""
         handler = super().get_route_handler()
-        hints = typing.get_type_hints(self.endpoint)
-        bodies = [hints.get(name) for name in inspect.signature(self.endpoint).parameters]
-        models = [hint for hint in bodies if is_model(hint)]
-        if not models:
+        hints = typing.get_type_hints(self.endpoint, include_extras=True)
+        parameters = [hints.get(name) for name in inspect.signature(self.endpoint).parameters]
+        models = [hint for hint in parameters if is_model(hint)]  # a form is annotated as one
+        if len(models) != 1:
             return handler
         read, strict = reader(models[0]), self.strict_content_type is not False
 
@@ -98,8 +98,9 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
     view, get_body, getters = route.endpoint, None, []
     hints = typing.get_type_hints(view, include_extras=True)
     gives = hints.get("return")
-    plain = inspect.iscoroutinefunction(view) and not route.dependencies and route.status_code is None
-    if not isinstance(route, CompiledRoute) or not plain or not (is_model(gives) or is_a(gives, Response)):
+    if not isinstance(route, CompiledRoute) or not inspect.iscoroutinefunction(view) or has_options(route):
+        return None
+    if not is_a(gives, Response) and (not is_model(gives) or route.response_model is not gives):
         return None
     for name in inspect.signature(view).parameters:
         if is_model(hints.get(name)) and get_body is None:
@@ -109,6 +110,7 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
         else:
             return None
     to_json = gives.__pydantic_serializer__.to_json if is_model(gives) else None
+    validate = gives.__pydantic_validator__.validate_python if is_model(gives) else None
     strict = route.strict_content_type is not False
 
     async def call(scope, receive, send) -> None:
@@ -126,6 +128,11 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
                     values[name] = await get(request)
                 values[get_body] = read(exchange.body, exchange.service.settings.max_json_depth)
         answer = await view(**values)
+        if type(answer) is not gives:
+            if to_json is None or isinstance(answer, Response):
+                await answer(scope, receive, send)
+                return
+            answer = validate(answer, from_attributes=True)  # as FastAPI does with a dict, say
         if to_json is None:
             await answer(scope, receive, send)
             return
@@ -139,6 +146,15 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
         await send({"type": "http.response.body", "body": body})
 
     return call
+
+
+def has_options(route: APIRoute) -> bool:
+    """Whether a route asks for more than its signature says: dependencies, a status, parts left out."""
+    left_out = (route.response_model_include, route.response_model_exclude)
+    narrowed = route.response_model_exclude_unset or route.response_model_exclude_defaults
+    return bool(
+        route.dependencies or route.status_code or any(part is not None for part in left_out) or narrowed
+    )
 
 
 def getter(route: APIRoute, name: str, hint: Any) -> Get | None:

@@ -85,6 +85,12 @@ def typed(
         to_json = None
         if is_model(gives):
             signature.gives, to_json = gives, gives.__pydantic_serializer__.to_json
+            validate = gives.__pydantic_validator__.validate_python
+
+        def checked(answer):
+            """A dict, say, is validated; a model is what its type says."""
+            return answer if type(answer) is gives else validate(answer, from_attributes=True)
+
         if bodies:
             (body,) = bodies
             signature.body, read = hints[body], reader(hints[body])
@@ -96,9 +102,9 @@ def typed(
                 for name, get in depends:
                     values[name] = get()
                 answer = view(**values)
-                if to_json is None:
+                if to_json is None or isinstance(answer, Response):
                     return answer
-                return json_response(to_json(answer, exclude_none=True, warnings=False))
+                return json_response(to_json(checked(answer), exclude_none=True, warnings=False))
             current = exchange()
             with current.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
                 check_content_type(current.content_type, current.content_encoding, strict_content_type)
@@ -106,10 +112,10 @@ def typed(
                     values[name] = get()
                 values[body] = read(current.body, current.service.settings.max_json_depth)
             answer = view(**values)
-            if to_json is None:
+            if to_json is None or isinstance(answer, Response):
                 return answer
             with current.trace.span("encode"):
-                found = to_json(answer, exclude_none=True, warnings=False)
+                found = to_json(checked(answer), exclude_none=True, warnings=False)
             return json_response(found)
 
         call.signature, call.without_context = signature, without_context

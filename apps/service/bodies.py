@@ -1,5 +1,7 @@
 """Bodies of requests, strictly read: pydantic models say what they are, msgspec reads them.
 
+A model with what msgspec does not know, or knows otherwise (dates, aliases), pydantic reads by itself.
+
 msgspec is the faster (benchmarks/README.md), takes no string for a number and no number for a truth, and its
 errors tell the place without the value. https://jcristharif.com/msgspec/"""
 
@@ -8,7 +10,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
-from typing import Any, ClassVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import msgspec
 import numpy as np
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from apps.service.problems import Problem
 
+PLAIN = (str, int, float, bool, None, type(None), list, dict, Any)
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
@@ -53,9 +56,12 @@ def check_content_type(content_type: str, content_encoding: str, strict: bool = 
 @cache
 def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
     """A function that reads bodies of this model. It raises Problem 400, which never repeats what came."""
-    decode = msgspec.json.Decoder(struct_of(model)).decode
     shape = getattr(model, "shape", Body.shape)
     build = model.__pydantic_validator__.validate_python
+    try:
+        decode = msgspec.json.Decoder(struct_of(model)).decode
+    except TypeError:
+        return pydantic_reader(model, shape)
 
     def read(body: bytes, max_depth: int) -> BaseModel:
         if body.count(b"[") + body.count(b"{") > max_depth and depth(body) > max_depth:
@@ -77,11 +83,36 @@ def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
     return read
 
 
+def pydantic_reader(model: type[BaseModel], shape: str) -> Callable[[bytes, int], BaseModel]:
+    """The same, by pydantic alone, which tells less of what is wrong."""
+    validate = model.__pydantic_validator__.validate_json
+
+    def read(body: bytes, max_depth: int) -> BaseModel:
+        if depth(body) > max_depth:
+            raise Problem("invalid-json", f"expected JSON nested at most {max_depth} deep")
+        try:
+            found = validate(body)
+        except ValidationError as error:
+            check_names(body)
+            if error.errors(include_input=False, include_context=False)[0]["type"] == "json_invalid":
+                raise Problem("invalid-json", "expected one JSON object in UTF-8") from None
+            raise Problem("invalid-input", f"expected {shape}, as /docs says") from None
+        check_names(body)
+        return found
+
+    return read
+
+
 @cache
 def struct_of(model: type[BaseModel]) -> type[msgspec.Struct]:
-    """The msgspec struct with a model's fields."""
+    """The msgspec struct with a model's fields. Raises TypeError where it would not read them alike."""
     fields = []
+    decorators = model.__pydantic_decorators__
+    if decorators.field_validators or decorators.model_validators or decorators.validators:
+        raise TypeError("a validator may want what was sent, and not what was read")
     for name, field in model.model_fields.items():
+        if field.alias or field.validation_alias or field.default_factory:
+            raise TypeError(f"{name} has an alias or makes its default")
         known = (name, translated(field.annotation))
         fields.append(known if field.is_required() else (*known, field.default))
     forbid = model.model_config.get("extra") == "forbid"
@@ -89,12 +120,14 @@ def struct_of(model: type[BaseModel]) -> type[msgspec.Struct]:
 
 
 def translated(annotation: Any) -> Any:
-    """An annotation with structs in the places of models."""
+    """An annotation with structs in the places of models. Raises TypeError for what is not plain JSON."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return struct_of(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is None:
+    if annotation in PLAIN or origin is Literal:
         return annotation
+    if origin not in (list, dict, Union, UnionType):
+        raise TypeError(f"{annotation} is not plain JSON")
     inner = tuple(translated(argument) for argument in arguments)
     return Union[inner] if origin in (Union, UnionType) else origin[inner]  # noqa: UP007
 

@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+from datetime import date
 from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi.responses import JSONResponse
 from flask import Flask, g, has_request_context
+from flask import Response as FlaskResponse
+from pydantic import BaseModel, Field, ValidationError
 
 from apps import fastapi_app
 from apps.servers.fastapi_views import Application, CompiledRoute
 from apps.servers.flask_views import Application as FlaskApplication
 from apps.servers.flask_views import typed
-from apps.service.bodies import Answer
+from apps.service.bodies import Answer, Body, reader
+from apps.service.problems import Problem
 
 
 class Context(Answer):
@@ -199,3 +204,128 @@ def test_compiled_or_fastapis_own_way_a_route_answers_alike(iris_root, monkeypat
     first, second = asyncio.run(answers(compiled)), asyncio.run(answers(own))
     assert first == second
     assert {answer[3] for answer in first} == {200, 400, 404}
+
+
+class Person(Answer):
+    name: str
+
+
+class Account(Person):
+    password: str
+
+
+def test_an_answer_holds_what_its_type_has_and_no_more():
+    router = APIRouter(route_class=CompiledRoute)
+    stored = {"name": "Ada", "password": "secret"}
+
+    @router.get("/subclass")
+    async def subclass() -> Person:
+        return Account(**stored)
+
+    @router.get("/model", response_model=Person)
+    async def model() -> Account:
+        return Account(**stored)
+
+    @router.get("/excluded", response_model_exclude={"password"})
+    async def excluded() -> Account:
+        return Account(**stored)
+
+    @router.get("/response")
+    async def response() -> Person:
+        return JSONResponse({"name": "Ada"})
+
+    app = Application()
+    assert app.add_router(router) == ["/model", "/excluded"]
+    for path in ("/subclass", "/model", "/excluded", "/response"):
+        assert get(app, path).json() == {"name": "Ada"}, path
+
+
+def test_a_dict_is_validated_before_it_is_an_answer():
+    router = APIRouter(route_class=CompiledRoute)
+
+    @router.get("/right")
+    async def right() -> Context:
+        return {"context": True}
+
+    @router.get("/more")
+    async def more() -> Context:
+        return {"context": True, "password": "secret"}
+
+    app = Application()
+    assert app.add_router(router) == []
+    assert get(app, "/right").json() == {"context": True}
+    with pytest.raises(ValidationError):
+        get(app, "/more")
+
+
+def returning(answer):
+    def view() -> Person:
+        return answer
+
+    return view
+
+
+def test_flask_validates_a_dict_and_lets_a_response_pass():
+    app = FlaskApplication(__name__)
+    gives = {"/right": {"name": "Ada"}, "/subclass": Account(name="Ada", password="secret")}
+    gives["/response"] = FlaskResponse('{"name": "Ada"}', content_type="application/json")
+    for path, answer in gives.items():
+        app.add_url_rule(path, path, typed()(returning(answer)))
+    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://t") as client:
+        for path in gives:
+            assert client.get(path).json() == {"name": "Ada"}, path
+
+
+class Token(BaseModel):
+    username: str
+
+
+class Dated(Body):
+    """Of types that only pydantic knows, or knows otherwise."""
+
+    day: date
+    tags: list[str] = Field(default_factory=list)
+    who: str = Field(alias="from", default="nobody")
+    secret: bytes = b""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"day": "2026-11-27", "from": "me", "secret": "plain"}', 200),
+        (b'{"day": "tomorrow"}', 400),
+        (b'{"day": "2026-11-27", "day": "2026-11-27"}', 400),
+        (b'{"day": "2026-11-27", "more": 1}', 400),
+        (b'{"day": "2026-11-27"', 400),
+        (b'{"day": "2026-11-27", "from": "\xff"}', 400),
+        (b"[" * 100, 400),
+    ],
+)
+def test_a_body_of_any_pydantic_model_is_read_and_refused_without_its_words(body, status):
+    read = reader(Dated)
+    if status == 200:
+        found = read(body, 32)
+        assert (found.who, found.tags, found.secret) == ("me", [], b"plain")
+        return
+    with pytest.raises(Problem) as refused:
+        read(body, 32)
+    assert refused.value.status == status
+    assert "tomorrow" not in refused.value.detail and "more" not in refused.value.detail
+
+
+def test_a_form_stays_a_form():
+    router = APIRouter(route_class=CompiledRoute)
+
+    @router.post("/token")
+    async def token(form: Annotated[Token, Form()]) -> Person:
+        return Person(name=form.username)
+
+    app = Application()
+    assert app.add_router(router) == ["/token"]
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(app=with_exchange(app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            return await client.post("/token", data={"username": "Ada"})
+
+    assert asyncio.run(post()).json() == {"name": "Ada"}
