@@ -18,8 +18,10 @@ from pydantic.json_schema import models_json_schema
 
 from apps.servers.wsgi import exchange
 from apps.service.bodies import check_content_type, reader
+from apps.service.problems import Problem
 
 CONVERTER = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")  # in a rule of Werkzeug's
+JSON = "application/json"
 REF = "#/components/schemas/{model}"
 
 
@@ -52,7 +54,7 @@ class Application(Flask):
     def add_url_rule(self, rule, endpoint=None, view_func=None, *args, methods=None, **options) -> None:
         super().add_url_rule(rule, endpoint, view_func, *args, methods=methods, **options)
         self.routes_added += 1
-        if getattr(view_func, "without_context", False):
+        if getattr(view_func, "answer_of", None):
             self._direct |= {(method, rule): view_func for method in methods or ["GET"]}
 
     def wsgi_app(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -60,7 +62,17 @@ class Application(Flask):
         wanted = self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs
         if view is None or wanted:
             return super().wsgi_app(environ, start_response)
-        return view()(environ, start_response)
+        try:
+            found = view.answer_of({})
+        except Problem:
+            raise  # the middleware answers, as it would for any other view
+        except Exception as error:
+            with self.request_context(environ):
+                found = self.make_response(self.handle_user_exception(error))
+        if type(found) is not bytes:
+            return found(environ, start_response)
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(found)))])
+        return [found]
 
 
 def typed(
@@ -95,8 +107,8 @@ def typed(
             (body,) = bodies
             signature.body, read = hints[body], reader(hints[body])
 
-        @wraps(view)
-        def call(**path) -> Response:
+        def answer_of(path: dict[str, str]) -> bytes | Any:
+            """The answer as JSON, or what the view returned where that is none of its type."""
             values = {name: path[name] for name in parts} if parts else {}  # the others are for dependencies
             if not bodies:
                 for name, get in depends:
@@ -104,7 +116,7 @@ def typed(
                 answer = view(**values)
                 if to_json is None or isinstance(answer, Response):
                     return answer
-                return json_response(to_json(checked(answer), exclude_none=True, warnings=False))
+                return to_json(checked(answer), exclude_none=True, warnings=False)
             current = exchange()
             with current.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
                 check_content_type(current.content_type, current.content_encoding, strict_content_type)
@@ -115,17 +127,18 @@ def typed(
             if to_json is None or isinstance(answer, Response):
                 return answer
             with current.trace.span("encode"):
-                found = to_json(checked(answer), exclude_none=True, warnings=False)
-            return json_response(found)
+                return to_json(checked(answer), exclude_none=True, warnings=False)
 
-        call.signature, call.without_context = signature, without_context
+        @wraps(view)
+        def call(**path):
+            found = answer_of(path)
+            return Response(found, content_type=JSON) if type(found) is bytes else found
+
+        call.answer_of = answer_of if without_context else None
+        call.signature = signature
         return call
 
     return decorate
-
-
-def json_response(body: bytes) -> Response:
-    return Response(body, content_type="application/json")
 
 
 def is_model(hint: Any) -> bool:

@@ -329,3 +329,38 @@ def test_a_form_stays_a_form():
             return await client.post("/token", data={"username": "Ada"})
 
     assert asyncio.run(post()).json() == {"name": "Ada"}
+
+
+class Refused(Exception):
+    pass
+
+
+def test_a_view_that_is_called_at_once_has_the_handlers_of_its_app():
+    router = APIRouter(route_class=CompiledRoute)
+
+    @router.get("/")
+    async def read() -> Person:
+        raise Refused
+
+    app = Application()
+    assert app.add_router(router) == []
+
+    @app.exception_handler(Refused)
+    async def refused(request, error):
+        return JSONResponse({"refused": request.url.path}, 403)
+
+    answer = get(app)
+    assert (answer.status_code, answer.json()) == (403, {"refused": "/"})
+
+    flask_app = FlaskApplication(__name__)
+
+    @flask_app.get("/context")
+    @typed(without_context=True)
+    def view() -> Person:
+        raise Refused
+
+    @flask_app.errorhandler(Refused)
+    def refused_too(error):
+        return {"refused": "/"}, 403
+
+    assert ask(flask_app) == {"refused": "/"}
