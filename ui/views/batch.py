@@ -193,6 +193,7 @@ def answers(card: Card, answered: list[tuple[rows.Row, Prediction]]) -> None:
         "predictions.csv",
         "text/csv",
         icon=":material/download:",
+        on_click="ignore",  # the page has nothing to do anew: it would take back a tab chosen meanwhile
     )
 
 
