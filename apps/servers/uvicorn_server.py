@@ -100,7 +100,7 @@ class Corked:
 
     def flush(self) -> None:
         kept, self._kept, self._later = self._kept, [], False
-        if kept:
+        if kept and not self._transport.is_closing():  # the client may have gone since
             self._transport.write(b"".join(kept))
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from waitress.utilities import BadRequest
 
 from apps.servers import workers
 from apps.servers.wsgi import MEASURED
-from apps.service.exchange import METHODS, Gate
+from apps.service.exchange import METHODS, Exchange, Gate
 from apps.service.problems import Problem
 
 SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
@@ -250,23 +250,26 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 self.set_close_on_finish()
             return super().build_response_header()
 
+    def open_exchange(request: StrictParser) -> Exchange:
+        return gate.open(
+            getattr(request, "command", ""),
+            getattr(request, "path", ""),
+            target_bytes=request.target_bytes,
+            header_count=request.header_count,
+            header_bytes=request.header_bytes,
+            request_id=request.headers.get("X_REQUEST_ID", ""),
+            traceparent=request.headers.get("TRACEPARENT", ""),
+            content_length=str(request.content_length),
+        )
+
     class ProblemTask(Task):
         """Answers in the place of an app that has not seen the request."""
 
         complete = True
 
         def execute(self) -> None:
-            request, self.version = self.request, "1.1"
-            exchange = gate.open(
-                getattr(request, "command", ""),
-                getattr(request, "path", ""),
-                target_bytes=request.target_bytes,
-                header_count=request.header_count,
-                header_bytes=request.header_bytes,
-                request_id=request.headers.get("X_REQUEST_ID", ""),
-                traceparent=request.headers.get("TRACEPARENT", ""),
-                content_length=str(request.content_length),
-            )
+            self.version = "1.1"
+            exchange = open_exchange(self.request)
             status, headers, body = gate.refuse(exchange, self.problem_of(exchange))
             self.status = f"{status} {HTTPStatus(status).phrase}"
             self.response_headers = [
@@ -328,6 +331,13 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 self.requests.append(request)
                 if len(self.requests) == 1:
                     self.server.add_task(self)
+
+        def handle_close(self) -> None:
+            """A request whose head has come, and whose client leaves in its body, has a line in the log."""
+            request, self.request = self.request, None
+            if request is not None and request.headers_finished and not request.completed:
+                gate.close(open_exchange(request), 499)
+            super().handle_close()
 
         def readable(self) -> bool:
             return self._lingering is not None or super().readable()

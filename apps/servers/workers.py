@@ -22,6 +22,7 @@ BACKLOG = 2048
 LOOK_SECONDS = 0.2  # until a signal is noticed
 YOUNG_SECONDS = 20  # whoever ends by a fault before this has not started
 SPARE_SECONDS = 5  # beyond what stopping may take, until a worker is killed
+PREFIX = "servelab-metrics-"  # of a supervisor's folder; then come its process id and what makes it unique
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where the counts of all come together
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
 
@@ -88,7 +89,8 @@ def supervise(door: str, count: int, patience: float, listeners: list[socket.soc
     asked: list[int] = []
     for number in SIGNALS:
         signal.signal(number, lambda number, _: asked.append(number))
-    os.environ[FOLDER] = folder = tempfile.mkdtemp(prefix="servelab-metrics-")
+    clear_left_behind()
+    os.environ[FOLDER] = folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
     context = multiprocessing.get_context("spawn")
     workers: dict[multiprocessing.Process, tuple[Connection, float]] = {}
     codes: list[int | None] = [None] * count  # how those ended for whom another is to be started
@@ -135,6 +137,27 @@ def supervise(door: str, count: int, patience: float, listeners: list[socket.soc
     if asked:
         return 0
     return f"{door.rpartition('.')[2]}: its workers end as soon as they start (exit code {codes[-1]})"
+
+
+def clear_left_behind() -> None:
+    """Remove the folders of supervisors that were killed, once no worker of theirs lives either."""
+    if os.name != "posix":  # elsewhere one may not ask whether a process lives
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        names = [folder.name.removeprefix(PREFIX).partition("-")[0]]
+        names += [path.stem.rpartition("_")[2] for path in folder.glob("*.db")]
+        if not any(lives(int(name)) for name in names if name.isdigit()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def main() -> None:

@@ -93,6 +93,65 @@ def test_clients_that_never_read_their_answers_hold_up_nobody(full):
             assert server.get("/health", timeout=1).status_code == 200
 
 
+def logged_since(server, before: int) -> list[dict]:
+    with server.log.open("rb") as log:
+        log.seek(before)
+        return [json.loads(line) for line in log.read().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+RESET = b"\1\0\0\0\0\0\0\0"  # for SO_LINGER: what is not sent is thrown away, and the other side told
+
+
+def test_clients_that_pipeline_and_never_read_are_cut_off_without_a_fault(full):
+    setosa = b'{"features":[5.1,3.5,1.4,0.2]}'
+    many = request_bytes("POST", "/predict", {"Content-Type": "application/json"}, setosa) * 2000
+    for server in full.values():
+        before = server.log.stat().st_size
+        for _ in range(3):
+            with contextlib.ExitStack() as stack:
+                for _ in range(12):
+                    connection = stack.enter_context(Connection(server.url))
+                    connection.socket.setblocking(False)
+                    with contextlib.suppress(BlockingIOError):
+                        connection.socket.send(many)
+                    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                assert server.get("/health", timeout=5).status_code == 200
+        assert server.get("/health", timeout=5).status_code == 200
+        assert {line["level"] for line in logged_since(server, before)} == {"info"}
+
+
+def test_a_client_that_resets_in_its_body_has_a_line_in_the_log(full):
+    for server in full.values():
+        before = server.log.stat().st_size
+        for _ in range(20):
+            with Connection(server.url) as connection:
+                connection.send(STALLS["body-cut"][0])
+                time.sleep(0.01)  # or the head may be thrown away with the rest
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        deadline = time.monotonic() + PATIENCE
+        while len(lines := [x for x in logged_since(server, before) if x.get("status") == 499]) < 20:
+            assert time.monotonic() < deadline, (server.name, len(lines))
+            time.sleep(0.05)
+        assert {(line["method"], line["route"]) for line in lines} == {("POST", "/predict")}
+        assert len(lines) == 20
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_whoever_sends_too_much_can_read_why(full, chunked):
+    coding = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Content-Length: 8000000\r\n\r\n"
+    part = b"10000\r\n" + bytes(0x10000) + b"\r\n" if chunked else bytes(0x10000)
+    for server in full.values():
+        with Connection(server.url) as connection:
+            connection.send(HEAD + coding)
+            with contextlib.suppress(BrokenPipeError):
+                for _ in range(120):
+                    connection.socket.sendall(part)
+            time.sleep(0.2)  # a reset would throw the answer away, read or not
+            answer = connection.receive()
+            assert answer.status == 413
+            check_answer(server, answer)
+
+
 def test_health_is_answered_in_a_flood_of_connections(full):
     resource = pytest.importorskip("resource", reason="needs a system that limits open files as POSIX does")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -185,3 +185,21 @@ def test_a_start_that_fails_is_one_line(name, env):
             )  # fmt: skip
             assert done.returncode not in (0, None)
             assert done.stderr.startswith(f"{name}_app: {start}") and done.stderr.count("\n") == 1
+
+
+@posix
+def test_what_a_killed_supervisor_leaves_the_next_one_clears(name, env, tmp_path):
+    env = env | {"TMPDIR": str(tmp_path)}
+    with serve(name, env=env) as server:
+        await_workers(server, COUNT)
+        left = [psutil.Process(server.process.pid), *workers(server)]
+        assert [path.name for path in tmp_path.glob("servelab-metrics-*")]
+        server.process.kill()
+        psutil.wait_procs(left, timeout=PATIENCE)
+    orphaned = {path.name for path in tmp_path.glob("servelab-metrics-*")}
+    assert orphaned
+    with serve(name, env=env) as server:
+        await_workers(server, COUNT)
+        found = {path.name for path in tmp_path.glob("servelab-metrics-*")}
+        assert len(found) == 1 and not found & orphaned
+    assert not [*tmp_path.glob("servelab-metrics-*")]
