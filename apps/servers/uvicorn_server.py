@@ -1,6 +1,7 @@
 """uvicorn for the FastAPI server, made strict: what its parser refuses is answered like everything else,
 clients that stall are cut off, and a request to stop drains first and ends with exit code 0."""
 
+import asyncio
 import re
 import time
 from http import HTTPStatus
@@ -58,6 +59,20 @@ class Server(uvicorn.Server):
             self._stop_at = time.monotonic() + self._service.settings.drain_seconds
         else:
             self.should_exit = self.force_exit = True
+
+    async def shutdown(self, sockets=None) -> None:
+        """uvicorn closes what is idle at once, and with it what has been sent and not yet read. So for a
+        short while who asks is still answered, and told with the answer that the connection ends."""
+        for server in self.servers:
+            server.close()  # nobody new
+        self.server_state.draining = True
+        for connection in self.server_state.connections:
+            if getattr(connection, "cycle", None) is not None:
+                connection.cycle.keep_alive = False
+        end = time.monotonic() + workers.LAST_WORD_SECONDS
+        while self.server_state.connections and time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(0.01)
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
@@ -156,6 +171,8 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             if not TARGET(self.url) and not (self.url == b"*" and self.parser.get_method() == b"OPTIONS"):
                 raise ValueError("no target (RFC 9112, section 3.2)")
             super().on_headers_complete()
+            if getattr(self.server_state, "draining", False) and self.cycle is not None:
+                self.cycle.keep_alive = False
 
         def on_body(self, body: bytes) -> None:
             self._body += len(body)

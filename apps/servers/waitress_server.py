@@ -117,6 +117,7 @@ class Loop:
         self._server.draining = True
         self._server.del_channel(self._server._map)  # nobody new
         self._server.socket.close()
+        self._idle_until = time.monotonic() + workers.LAST_WORD_SECONDS
         end = time.monotonic() + self._service.settings.grace_seconds
         while self._busy() and not self._at_once and time.monotonic() < end:
             self._turn(0.05)
@@ -131,10 +132,11 @@ class Loop:
                 channel.cut_off_if_stalled(now)
 
     def _busy(self) -> bool:
-        """Close what is idle; true while something that was accepted has not been answered."""
-        busy = False
+        """Close what is idle; true while something that was accepted has not been answered. Who sends in the
+        moment in which we stop is answered too: idle means for a short while."""
+        busy, patient = False, time.monotonic() < self._idle_until
         for channel in list(self._server.active_channels.values()):
-            if channel.requests or channel.total_outbufs_len:
+            if patient or channel.requests or channel.total_outbufs_len:
                 busy = True
             else:
                 channel.handle_close()

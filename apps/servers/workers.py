@@ -21,6 +21,7 @@ from pathlib import Path
 BACKLOG = 2048
 LOOK_SECONDS = 0.2  # until a signal is noticed
 YOUNG_SECONDS = 20  # whoever ends by a fault before this has not started
+LAST_WORD_SECONDS = 0.3  # in which a server that stops answers what was on its way on kept connections
 SPARE_SECONDS = 5  # beyond what stopping may take, until a worker is killed
 PREFIX = "servelab-metrics-"  # of a supervisor's folder; then come its process id and what makes it unique
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where the counts of all come together

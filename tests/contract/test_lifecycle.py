@@ -197,6 +197,37 @@ def test_no_request_is_lost_when_a_server_under_load_is_told_to_stop(name, iris_
     assert (failed, set(statuses)) == ([], {200})
 
 
+@posix
+@both_names
+def test_kept_connections_are_told_of_the_end_and_lose_no_request(name, iris_env):
+    """Their clients know nothing of readiness and never stop asking."""
+    request = request_bytes("POST", "/predict", JSON, body([5.1, 3.5, 1.4, 0.2]), keep=True)
+    ended_by, answered = [], threading.Semaphore(0)
+
+    def load(server: Server) -> None:
+        with Connection(server.url) as connection:
+            while True:
+                try:
+                    connection.send(request)
+                    answer = connection.receive()
+                except (OSError, HTTPException) as error:
+                    ended_by.append(error)
+                    return
+                answered.release()
+                if answer.headers.get("connection") == "close":
+                    ended_by.append(answer.status)
+                    return
+
+    with full_server(name, iris_env) as server, ThreadPoolExecutor(16) as clients:
+        for _ in range(16):
+            clients.submit(load, server)
+        for _ in range(500):
+            answered.acquire()
+        server.process.send_signal(signal.SIGTERM)
+        assert ended(server) == 0
+    assert ended_by == [200] * 16
+
+
 @both_names
 def test_while_the_model_loads_the_server_is_live_and_not_ready(name, waiting_env, holding):
     with Hold(holding, "loading") as hold, full_server(name, waiting_env, wait="port") as server:
