@@ -32,10 +32,10 @@ from model_training.export import (
     to_onnx_bytes,
     write,
 )
+from model_training.samples import feature_count, made_up_rows
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII).fullmatch
 GOLDEN_ROWS = 5
-MADE_UP_ROWS = 256
 
 
 class AdoptionError(ValueError):
@@ -51,11 +51,12 @@ def adopt(path: Path, name: str, data: Path | None, root: Path) -> tuple[Card, s
         )
     content = read(path)
     model = load(path, content)
-    names = [str(n) for n in getattr(model, "feature_names_in_", range(1, model.n_features_in_ + 1))]
+    names = [str(n) for n in getattr(model, "feature_names_in_", range(1, feature_count(model) + 1))]
     if not hasattr(model, "feature_names_in_"):
         names = [f"feature {number}" for number in names]
     sample = read_sample(data, names, named=hasattr(model, "feature_names_in_")) if data else None
     rows = sample.to_numpy(np.float64) if sample is not None else made_up_rows(model)
+    rows = answerable(model, path, rows, given=sample is not None)
     card = describe(model, content, name, path, sample, rows, names)
     contents, refused = convert(model, card, rows, content)
     card = card.model_copy(update={"files": files_of(contents)})
@@ -96,7 +97,7 @@ def load(path: Path, content: bytes) -> BaseEstimator:
         raise AdoptionError(
             f"{path} holds a {type(model).__name__}: expected a fitted classifier or regressor"
         )
-    if getattr(model, "n_features_in_", None) is None:
+    if feature_count(model) is None:
         raise AdoptionError(
             f"{path} holds a {type(model).__name__} that was not fitted: call fit, write it again"
         )
@@ -139,15 +140,36 @@ def read_sample(path: Path, names: list[str], named: bool) -> pd.DataFrame:
     return table
 
 
-def made_up_rows(model: BaseEstimator) -> np.ndarray:
-    """Rows to compare the formats on where no data was given: of every size from 0.01 to 1,000, both signs,
-    and around the means that a first StandardScaler has learned."""
-    random = np.random.default_rng(1)
-    count = model.n_features_in_
-    rows = random.normal(size=(MADE_UP_ROWS, count)) * 10.0 ** random.integers(-2, 4, (MADE_UP_ROWS, 1))
-    first = model.steps[0][1] if isinstance(model, Pipeline) else None
-    if getattr(first, "mean_", None) is not None and getattr(first, "scale_", None) is not None:
-        rows = random.normal(size=rows.shape) * 2 * first.scale_ + first.mean_
+def answerable(model, path: Path, rows: np.ndarray, given: bool) -> np.ndarray:
+    """The rows that the model answers with finite numbers, all of them where they were `given`. Raises
+    AdoptionError where there are too few, and for a model that answers the same row otherwise each time."""
+    predictions, probabilities = answers(model, path, rows)
+    finite = np.ones(len(rows), bool)
+    if predictions.dtype.kind == "f":
+        finite &= np.isfinite(predictions)
+    if probabilities is not None:
+        finite &= np.isfinite(probabilities).all(axis=1)
+    if given and not finite.all():
+        raise AdoptionError(
+            f"{path} answers row {np.flatnonzero(~finite)[0] + 2} of the data with no finite number: "
+            "take out rows like it, or train the model so that it answers them"
+        )
+    if finite.sum() < GOLDEN_ROWS and not given:
+        raise AdoptionError(
+            f"{path} answers rows that were made up with no finite numbers: give rows that it knows with "
+            "--data sample.csv"
+        )
+    rows, predictions = rows[finite], predictions[finite]
+    again, _ = answers(model, path, rows[::-1])
+    if predictions.dtype.kind == "f":
+        same = np.allclose(again[::-1], predictions, rtol=1e-6)
+    else:
+        same = bool(np.all(again[::-1] == predictions))
+    if not same:
+        raise AdoptionError(
+            f"{path} answers the same row otherwise each time: it guesses. Nobody could tell its file from a "
+            "damaged one: adopt a model whose answers follow from the row"
+        )
     return rows
 
 
@@ -226,6 +248,8 @@ def answers(model, path: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
             f"{path} does not answer rows of numbers ({str(error).splitlines()[0]}): give rows that it "
             "knows with --data sample.csv; a model of texts or categories cannot be served here"
         ) from error
+    if np.ndim(predictions) == 2 and predictions.shape[1] == 1:
+        predictions = predictions[:, 0]  # of a target that was a column
     if np.ndim(predictions) != 1 or isinstance(probabilities, list):
         raise AdoptionError(f"{path} answers several questions at once; expected one prediction for each row")
     return predictions, probabilities

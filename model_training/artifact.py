@@ -197,6 +197,7 @@ def read_onnx(data: bytes, card: Card) -> Predict:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors, which are raised as well: its warnings would fill the terminal
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     takes, wanted = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
     if not card.has_probabilities:  # what a classifier may give in their place are scores
@@ -278,7 +279,8 @@ def with_estimator(estimator, card: Card) -> Predict:
         if one_call:
             shares = estimator.predict_proba(rows)
             return estimator.classes_.take(shares.argmax(axis=1)), shares
-        return estimator.predict(rows), estimator.predict_proba(rows) if card.has_probabilities else None
+        predictions = estimator.predict(rows).reshape(len(rows))  # of a target that was a column, (n, 1)
+        return predictions, estimator.predict_proba(rows) if card.has_probabilities else None
 
     return predict
 

@@ -49,7 +49,10 @@ def export(training: Training, folder: Path, pickle_path: Path | None = None) ->
     }
     card = describe(training, contents)
     rows = training.dataset.features.to_numpy()
-    check_agreement(with_estimator(training.model, card), contents["onnx"], card, rows)
+    try:
+        check_agreement(with_estimator(training.model, card), contents["onnx"], card, rows)
+    except ConversionError as error:
+        raise ConversionError(f"{error}; nothing was written") from None
     write(card, contents, folder, pickle_path)
     return card
 
@@ -95,8 +98,7 @@ def check_agreement(predict: Predict, onnx: bytes, card: Card, rows: np.ndarray)
         wrong |= ~(np.abs(probabilities - shares).max(axis=1) <= RELATIVE_TOLERANCE)
     if wrong.any():
         raise ConversionError(
-            f"the ONNX model answers {wrong.sum()} of {len(rows)} rows otherwise than scikit-learn; "
-            "nothing was written"
+            f"the ONNX model answers {wrong.sum()} of {len(rows)} rows otherwise than scikit-learn"
         )
 
 

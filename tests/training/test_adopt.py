@@ -7,13 +7,16 @@ import sys
 import joblib
 import numpy as np
 import pytest
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_wine
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.neighbors import RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.semi_supervised import LabelPropagation
 from sklearn.svm import LinearSVC
 
 from model_training.adopt import AdoptionError, adopt, main
@@ -43,6 +46,30 @@ MODELS = {
     "labels true and false": lambda: RandomForestClassifier(5).fit(ROWS, NAMES == "Barolo"),
     "labels from -1": lambda: LogisticRegression(max_iter=10_000).fit(ROWS / 100, CULTIVARS.to_numpy() - 1),
 }
+
+WITHOUT_DATA = {  # what rows made up anywhere would drive to infinity, or to no number
+    "Poisson's": lambda: PoissonRegressor(max_iter=1000).fit(*DIABETES),
+    "a target through a logarithm": lambda: TransformedTargetRegressor(
+        Ridge(), func=np.log1p, inverse_func=np.expm1
+    ).fit(ROWS, ROWS[:, 0]),
+    "labels that spread": lambda: LabelPropagation().fit(ROWS, CULTIVARS.to_numpy()),
+    "one feature": lambda: IsotonicRegression().fit(ROWS[:, 0], ROWS[:, 1]),
+    "a target that is a column": lambda: LinearRegression().fit(ROWS, ROWS[:, :1]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("kind", WITHOUT_DATA)
+def test_without_data_rows_are_found_that_the_model_can_answer(kind, tmp_path, capfd):
+    model = WITHOUT_DATA[kind]()
+    joblib.dump(model, tmp_path / "mine.pkl")
+    card, refused = adopt(tmp_path / "mine.pkl", "mine", None, tmp_path)
+    rows = DIABETES[0][:20] if kind == "Poisson's" else ROWS[:20, :1] if kind == "one feature" else ROWS[:20]
+    for format in card.files:
+        predictions, _ = load(tmp_path / "models" / "mine", format).predict(rows)
+        assert np.allclose(predictions, np.ravel(model.predict(rows)), rtol=1e-3)
+    assert "nothing was written" not in (refused or "")
+    assert capfd.readouterr().err == ""
 
 
 @pytest.fixture
@@ -98,6 +125,12 @@ def test_the_model_in_the_root_is_adopted_where_it_is(tmp_path):
     assert load_path(tmp_path / "model.pkl").card.name == "sugar"
 
 
+def no_finite_answers() -> LinearRegression:
+    model = LinearRegression().fit(ROWS, ROWS[:, 0])
+    model.intercept_ = np.inf
+    return model
+
+
 REFUSED = {
     "nothing there": (None, "cannot be read"),
     "a text": (b"version https://git-lfs.github.com/spec/v1\n", "is no file that joblib or pickle wrote"),
@@ -109,6 +142,18 @@ REFUSED = {
     "two answers a row": (
         pickle.dumps(LinearRegression().fit(ROWS, np.c_[CULTIVARS, CULTIVARS])),
         "answers several questions at once",
+    ),
+    "several labels a row": (
+        pickle.dumps(RandomForestClassifier(2).fit(ROWS, np.c_[CULTIVARS == 0, CULTIVARS == 1])),
+        "answers several questions at once",
+    ),
+    "guesses": (
+        pickle.dumps(DummyClassifier(strategy="stratified").fit(ROWS, NAMES)),
+        "answers the same row otherwise each time",
+    ),
+    "no finite answers": (
+        pickle.dumps(no_finite_answers()),
+        "answers rows that were made up with no finite numbers",
     ),
     "needs rows it knows": (
         pickle.dumps(make_pipeline(FunctionTransformer(np.log1p), LinearSVC()).fit(ROWS, NAMES)),
