@@ -30,17 +30,17 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     app = Application(lifespan=lifespan)
     app.state.service = service
-    app.add_middleware(Middleware, gate=service.gate)
-    service.gate.routes = Templates(lambda: listed(app), lambda: len(app.routes))
+    app.add_middleware(Middleware, requests=service.requests)
+    service.requests.routes = Templates(lambda: listed(app), lambda: len(app.routes))
 
     @app.exception_handler(Problem)
     async def refuse(request: Request, problem: Problem) -> Response:
-        status, headers, body = service.gate.refuse(request.scope["exchange"], problem)
+        status, headers, body = service.requests.refuse(request.scope["context"], problem)
         return Response(body, status, headers=dict(headers))
 
     @app.exception_handler(HTTPException)
     async def refuse_status(request: Request, error: HTTPException) -> Response:
-        return await refuse(request, service.gate.problem_of(error.status_code, request.url.path))
+        return await refuse(request, service.requests.problem_of(error.status_code, request.url.path))
 
     @app.exception_handler(RequestValidationError)
     async def refuse_input(request: Request, error: RequestValidationError) -> Response:

@@ -10,12 +10,12 @@ from apps.service.predictions import AsyncPredictor
 
 
 async def service(request: Request) -> Service:
-    return request.scope["exchange"].service
+    return request.scope["context"].service
 
 
 async def model(request: Request) -> AsyncPredictor:
     """The model that is served. Raises Problem (503) while there is none."""
-    current = request.scope["exchange"]
+    current = request.scope["context"]
     return AsyncPredictor(current.service, current, current.service.model.serving)
 
 
@@ -27,7 +27,7 @@ async def named_model(request: Request) -> AsyncPredictor:
 
 
 async def request_id(request: Request) -> str:
-    return request.scope["exchange"].request_id
+    return request.scope["context"].request_id
 
 
 ServiceDep = Annotated[Service, Depends(service)]

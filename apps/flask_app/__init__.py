@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from apps.flask_app import documents, health, inference, models, predictions
 from apps.servers import waitress_server
 from apps.servers.flask_views import Application, listed
-from apps.servers.wsgi import Middleware, exchange
+from apps.servers.wsgi import Middleware, current_context
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid
 from apps.service.templates import Templates
@@ -28,17 +28,17 @@ def create_app(service: Service | None = None) -> Flask:
     app.config["PROPAGATE_EXCEPTIONS"] = True  # to the middleware, which logs them under the request's id
     app.url_map.merge_slashes = False
     app.extensions["service"] = service
-    app.wsgi_app = Middleware(app.wsgi_app, gate=service.gate)
-    service.gate.routes = Templates(lambda: listed(app), lambda: app.routes_added)
+    app.wsgi_app = Middleware(app.wsgi_app, requests=service.requests)
+    service.requests.routes = Templates(lambda: listed(app), lambda: app.routes_added)
 
     @app.errorhandler(Problem)
     def refuse(problem: Problem) -> Response:
-        status, headers, body = service.gate.refuse(exchange(), problem)
+        status, headers, body = service.requests.refuse(current_context(), problem)
         return Response(body, status, headers=headers)
 
     @app.errorhandler(HTTPException)
     def refuse_status(error: HTTPException) -> Response:
-        return refuse(service.gate.problem_of(error.code, request.path))
+        return refuse(service.requests.problem_of(error.code, request.path))
 
     @app.errorhandler(ValidationError)
     def refuse_input(error: ValidationError) -> Response:

@@ -5,19 +5,19 @@ from typing import Annotated
 from flask import request
 
 from apps.servers.flask_views import Depends
-from apps.servers.wsgi import exchange
+from apps.servers.wsgi import current_context
 from apps.service import Service
 from apps.service.inference import named
 from apps.service.predictions import Predictor
 
 
 def service() -> Service:
-    return exchange().service
+    return current_context().service
 
 
 def model() -> Predictor:
     """The model that is served. Raises Problem (503) while there is none."""
-    current = exchange()
+    current = current_context()
     return Predictor(current.service, current, current.service.model.serving)
 
 
@@ -29,7 +29,7 @@ def named_model() -> Predictor:
 
 
 def request_id() -> str:
-    return exchange().request_id
+    return current_context().request_id
 
 
 ServiceDep = Annotated[Service, Depends(service)]

@@ -10,8 +10,8 @@ from time import perf_counter
 
 from starlette.websockets import WebSocketDisconnect
 
-from apps.service.exchange import Exchange, Gate
 from apps.service.problems import Problem
+from apps.service.requests import RequestContext, Requests
 
 SWEEP_SECONDS = 0.25
 TOO_SLOW = "the request's body"
@@ -20,10 +20,10 @@ HEAD_NAMES = (b"x-request-id", b"traceparent", b"content-type", b"content-encodi
 
 
 class Middleware:
-    def __init__(self, app, gate: Gate) -> None:
-        self.app, self.gate = app, gate
-        self._timeout = gate.settings.request_timeout_seconds
-        self._max_body = gate.settings.max_body_bytes
+    def __init__(self, app, requests: Requests) -> None:
+        self.app, self.requests = app, requests
+        self._timeout = requests.settings.request_timeout_seconds
+        self._max_body = requests.settings.max_body_bytes
         self._arriving: dict[asyncio.Task, float] = {}  # whose body is being read, until when
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -36,30 +36,34 @@ class Middleware:
             return
         if scope.get("refused"):  # the server has answered in its place already
             return
-        gate, exchange = self.gate, self.open(scope)
-        scope["exchange"] = exchange
-        gate.crowd.arrive()
+        requests, context = self.requests, self.open(scope)
+        scope["context"] = context
+        requests.concurrency.arrive()
         status = 499  # what nginx logs for a client that left before its answer
         replayed = closed = False
 
         def close() -> None:
             nonlocal closed
             closed = True
-            gate.close(exchange, status, asyncio.get_running_loop().call_soon if gate.crowd.several else None)
+            requests.close(
+                context,
+                status,
+                asyncio.get_running_loop().call_soon if requests.concurrency.several else None,
+            )
 
         try:
             try:
-                gate.check(exchange)
-                check_head(scope, gate)
-                if scope["method"] == "POST" or exchange.content_length or is_chunked(scope):
-                    exchange.body = await self.read(receive)
-                gate.admit(exchange)
+                requests.check(context)
+                check_head(scope, requests)
+                if scope["method"] == "POST" or context.content_length or is_chunked(scope):
+                    context.body = await self.read(receive)
+                requests.admit(context)
 
                 async def replay() -> dict:
                     nonlocal replayed
                     if not replayed:
                         replayed = True
-                        return {"type": "http.request", "body": exchange.body, "more_body": False}
+                        return {"type": "http.request", "body": context.body, "more_body": False}
                     return await left(receive)
 
                 async def end(message: dict) -> None:
@@ -70,27 +74,27 @@ class Middleware:
                     nonlocal status
                     if message["type"] == "http.response.start":
                         status = message["status"]
-                        message["headers"] = [*message["headers"], *marks(exchange)]
+                        message["headers"] = [*message["headers"], *marks(context)]
                     elif message["type"] == "http.response.body" and not message.get("more_body"):
                         return end(message)
                     return send(message)
 
                 await self.app(scope, replay, answer)
             except Problem as problem:
-                status = await self.refuse(exchange, problem, send)
+                status = await self.refuse(context, problem, send)
             except Disconnected:
-                if exchange.problem is not None:  # the server has refused the rest of it
-                    status = exchange.problem.status
+                if context.problem is not None:  # the server has refused the rest of it
+                    status = context.problem.status
                 else:  # granian says no more where a chunk is broken, and the client waits for an answer
-                    await self.refuse(exchange, gate.malformed(), send)
-                    exchange.problem = None
+                    await self.refuse(context, requests.malformed(), send)
+                    context.problem = None
             except asyncio.CancelledError:  # told to stop, and its grace time is over
                 if status == 499:
-                    status = await self.refuse(exchange, gate.given_up(), send)
+                    status = await self.refuse(context, requests.given_up(), send)
             except Exception as error:
-                problem = gate.broke(exchange, error)
+                problem = requests.broke(context, error)
                 if status == 499:  # nothing has been sent yet
-                    status = await self.refuse(exchange, problem, send)
+                    status = await self.refuse(context, problem, send)
         finally:
             if not closed:
                 close()
@@ -98,15 +102,15 @@ class Middleware:
     async def talk(self, scope, receive, send) -> None:
         """A WebSocket: limited, logged and counted as a request that lasts until it is closed. Its status is
         101, or that of the answer with which it was refused."""
-        gate, exchange = self.gate, self.open(scope)
-        scope["exchange"] = exchange
+        requests, context = self.requests, self.open(scope)
+        scope["context"] = context
         status = 499
 
         def answer(message: dict) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "websocket.accept":
                 status = 101
-                message["headers"] = [*message.get("headers", ()), *marks(exchange)]
+                message["headers"] = [*message.get("headers", ()), *marks(context)]
             elif message["type"] == "websocket.close" and status == 499:
                 status = 403  # as the server will say
             return send(message)
@@ -114,30 +118,30 @@ class Middleware:
         async def end(problem: Problem) -> None:
             nonlocal status
             if status == 499:
-                status = await self.refuse(exchange, problem, send, "websocket.http.response")
+                status = await self.refuse(context, problem, send, "websocket.http.response")
             elif status == 101:
                 with suppress(Exception):  # it may be closed already
                     await send({"type": "websocket.close", "code": 1011})
 
         try:
-            gate.check(exchange)
-            check_head(scope, gate)
-            gate.admit(exchange)
+            requests.check(context)
+            check_head(scope, requests)
+            requests.admit(context)
             await self.app(scope, receive, answer)
-            if status == 499 and exchange.problem is not None:
-                await end(exchange.problem)
+            if status == 499 and context.problem is not None:
+                await end(context.problem)
         except Problem as problem:
             await end(problem)
         except WebSocketDisconnect:
             pass  # the client has gone: a view may leave that to us
         except asyncio.CancelledError:
-            await end(gate.given_up())
+            await end(requests.given_up())
         except Exception as error:
-            await end(gate.broke(exchange, error))
+            await end(requests.broke(context, error))
         finally:
-            gate.close(exchange, status)
+            requests.close(context, status)
 
-    def open(self, scope) -> Exchange:
+    def open(self, scope) -> RequestContext:
         headers = scope["headers"]
         found = dict(headers)
         if len(found) < len(headers):  # a header stands twice: as in WSGI, its values are joined
@@ -147,7 +151,7 @@ class Middleware:
         request_id, traceparent, content_type, encoding, length = [
             found[name].strip().decode("latin-1") if name in found else "" for name in HEAD_NAMES
         ]
-        return self.gate.open(
+        return self.requests.open(
             scope.get("method", "GET"),
             scope["path"],
             target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
@@ -175,7 +179,7 @@ class Middleware:
                 part = message.get("body", b"")
                 size += len(part)
                 if size > self._max_body:
-                    raise self.gate.too_large()
+                    raise self.requests.too_large()
                 if not message.get("more_body"):
                     return b"".join([*parts, part]) if parts else part
                 parts.append(part)
@@ -183,7 +187,7 @@ class Middleware:
             if error.args != (TOO_SLOW,):
                 raise
             task.uncancel()
-            raise self.gate.too_slow() from None
+            raise self.requests.too_slow() from None
         finally:
             del self._arriving[task]
 
@@ -197,12 +201,14 @@ class Middleware:
         if self._arriving:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.cut_off)
 
-    async def refuse(self, exchange: Exchange, problem: Problem, send, kind: str = "http.response") -> int:
-        status, headers, body = self.gate.refuse(exchange, problem)
+    async def refuse(
+        self, context: RequestContext, problem: Problem, send, kind: str = "http.response"
+    ) -> int:
+        status, headers, body = self.requests.refuse(context, problem)
         raw = [(name.lower().encode(), value.encode()) for name, value in headers]
         if problem.kind.slug in CLOSING:
             raw.append((b"connection", b"close"))
-        await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *marks(exchange)]})
+        await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *marks(context)]})
         await send({"type": f"{kind}.body", "body": body})
         return status
 
@@ -220,11 +226,11 @@ class Disconnected(Exception):
     """The client has gone before its request had arrived."""
 
 
-def marks(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+def marks(context: RequestContext) -> list[tuple[bytes, bytes]]:
     """What every answer carries: the request's id, and where its trace is to be found."""
     return [
-        (b"x-request-id", exchange.request_id.encode()),
-        (b"traceparent", exchange.trace.header().encode()),
+        (b"x-request-id", context.request_id.encode()),
+        (b"traceparent", context.trace.header().encode()),
     ]
 
 
@@ -232,20 +238,20 @@ def is_chunked(scope) -> bool:
     return any(name == b"transfer-encoding" for name, _ in scope["headers"])
 
 
-def check_head(scope, gate: Gate) -> None:
+def check_head(scope, requests: Requests) -> None:
     """RFC 9112: a version that we speak, exactly one Host in 1.1, no chunks in 1.0 and no other coding in
     either. Raises Problem."""
     version, names = scope["http_version"], [name for name, _ in scope["headers"]]
     if version == "1.1":
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or b"," in hosts[0] or (not hosts[0] and is_granian(scope)):
-            raise gate.malformed()
+            raise requests.malformed()
     elif version not in ("1.0", "1", "2") or b"transfer-encoding" in names:  # granian's 1.0 is "1"
-        raise gate.malformed()
+        raise requests.malformed()
     if b"transfer-encoding" in names:
         codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings != [b"chunked"]:
-            raise gate.malformed()
+            raise requests.malformed()
 
 
 def is_granian(scope) -> bool:

@@ -107,9 +107,9 @@ class CompiledRoute(APIRoute):
         read, strict = reader(models[0]), self.strict_content_type is not False
 
         async def strictly(request: Request) -> Response:
-            exchange = request.scope["exchange"]
-            check_content_type(exchange.content_type, exchange.content_encoding, strict)
-            read(await request.body(), exchange.service.settings.max_json_depth)
+            context = request.scope["context"]
+            check_content_type(context.content_type, context.content_encoding, strict)
+            read(await request.body(), context.service.settings.max_json_depth)
             return await handler(request)
 
         return strictly
@@ -140,16 +140,16 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
         if scope["app"].dependency_overrides:
             await own(scope, receive, send)
             return
-        request, exchange, values = Request(scope, receive, send), scope["exchange"], {}
+        request, context, values = Request(scope, receive, send), scope["context"], {}
         if get_body is None:
             for name, get in getters:
                 values[name] = await get(request)
         else:
-            with exchange.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
-                check_content_type(exchange.content_type, exchange.content_encoding, strict)
+            with context.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
+                check_content_type(context.content_type, context.content_encoding, strict)
                 for name, get in getters:
                     values[name] = await get(request)
-                values[get_body] = read(exchange.body, exchange.service.settings.max_json_depth)
+                values[get_body] = read(context.body, context.service.settings.max_json_depth)
         answer = await view(**values)
         if type(answer) is not gives:
             if to_json is None or isinstance(answer, Response):
@@ -162,7 +162,7 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
         if get_body is None:
             body = to_json(answer, exclude_none=True, warnings=False)
         else:
-            with exchange.trace.span("encode"):
+            with context.trace.span("encode"):
                 body = to_json(answer, exclude_none=True, warnings=False)
         headers = [(b"content-length", str(len(body)).encode()), JSON]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

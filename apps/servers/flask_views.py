@@ -16,7 +16,7 @@ from flask import Flask, Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from apps.servers.wsgi import exchange
+from apps.servers.wsgi import current_context
 from apps.service.bodies import check_content_type, reader
 from apps.service.problems import Problem
 
@@ -117,7 +117,7 @@ def typed(
                 if to_json is None or isinstance(answer, Response):
                     return answer
                 return to_json(checked(answer), exclude_none=True, warnings=False)
-            current = exchange()
+            current = current_context()
             with current.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
                 check_content_type(current.content_type, current.content_encoding, strict_content_type)
                 for name, get in depends:

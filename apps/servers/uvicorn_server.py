@@ -11,8 +11,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from apps.servers import websockets, workers
-from apps.service.exchange import Gate
 from apps.service.problems import Problem
+from apps.service.requests import Requests
 
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
@@ -28,7 +28,7 @@ def run(create_app, service) -> None:
     app = create_app(service)
     config = uvicorn.Config(
         app,
-        http=strict(service.gate),
+        http=strict(service.requests),
         ws=websockets.protocol_for(app),
         ws_max_size=settings.max_body_bytes,
         log_config=None,
@@ -92,8 +92,8 @@ class Corked:
     """A transport that keeps an answer's head until its body comes, as ASGI wants, and in a crowd both until
     the end of the turn: one system call and one packet for what uvicorn by itself sends in two."""
 
-    def __init__(self, transport, loop, crowd) -> None:
-        self._transport, self._loop, self._crowd = transport, loop, crowd
+    def __init__(self, transport, loop, concurrency) -> None:
+        self._transport, self._loop, self._concurrency = transport, loop, concurrency
         self._kept: list[bytes] = []
         self._later = False  # whether `_flush` is going to be called
         self.is_closing = transport.is_closing
@@ -102,7 +102,7 @@ class Corked:
         self._kept.append(data)
         if self._later:
             return
-        if self._crowd.several:
+        if self._concurrency.several:
             self._later = True
             self._loop.call_soon(self.flush)
         elif len(self._kept) > 1 or not data.startswith(b"HTTP/1.1 ") or data.startswith(b"HTTP/1.1 100"):
@@ -126,9 +126,9 @@ class Corked:
         return getattr(self._transport, name)
 
 
-def strict(gate: Gate) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, with this gate's limits and answers."""
-    limits = gate.settings
+def strict(requests: Requests) -> type[HttpToolsProtocol]:
+    """uvicorn's HTTP protocol, with the service's limits and answers."""
+    limits = requests.settings
     wait, idle = limits.request_timeout_seconds, limits.keep_alive_seconds
 
     class StrictProtocol(HttpToolsProtocol):
@@ -139,7 +139,7 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
         _own = 0  # bytes of what has just arrived that may be the next request's
 
         def connection_made(self, transport) -> None:
-            super().connection_made(Corked(transport, self.loop, gate.crowd))
+            super().connection_made(Corked(transport, self.loop, requests.concurrency))
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
@@ -155,9 +155,9 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                     if self._is_padded():
                         self.send_400_response("")
                 elif len(self.url) > limits.max_url_bytes:
-                    self._refuse(gate.too_long())
+                    self._refuse(requests.too_long())
                 elif self._received > limits.max_url_bytes + limits.max_header_bytes + FRAMING_ALLOWED:
-                    self._refuse(gate.too_many_header_bytes())
+                    self._refuse(requests.too_many_header_bytes())
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -204,20 +204,20 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
                     self.transport.close()  # it never said anything
             elif now - self._begun > wait:
                 if self.cycle is None or self.cycle.response_complete:
-                    self._refuse(gate.too_slow())
+                    self._refuse(requests.too_slow())
                 elif now - self._begun > wait + 1:  # the middleware has not got rid of it
                     self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
             url = getattr(self, "url", b"")
             if len(url) > limits.max_url_bytes:
-                self._refuse(gate.too_long())
+                self._refuse(requests.too_long())
             elif not url and (line := UNKNOWN_METHOD(self._arrived)):
-                self._refuse(gate.unknown_method(), unquote(line[1].decode().partition("?")[0]))
+                self._refuse(requests.unknown_method(), unquote(line[1].decode().partition("?")[0]))
             elif self._body > limits.max_body_bytes:
-                self._refuse(gate.too_large())
+                self._refuse(requests.too_large())
             else:
-                self._refuse(gate.malformed())
+                self._refuse(requests.malformed())
 
         def _refuse(self, problem: Problem, path: str = "") -> None:
             """Answer in the place of an app that has not seen the whole request, and close."""
@@ -225,10 +225,12 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             if running and self.cycle.response_started:
                 self.transport.close()
                 return
-            exchange = self.scope.get("exchange") if running else None
-            exchange = exchange or gate.open(self.scope.get("method", ""), path or self.scope.get("path", ""))
-            status, headers, body = gate.refuse(exchange, problem)
-            headers += [("X-Request-ID", exchange.request_id), ("Connection", "close")]
+            context = self.scope.get("context") if running else None
+            context = context or requests.open(
+                self.scope.get("method", ""), path or self.scope.get("path", "")
+            )
+            status, headers, body = requests.refuse(context, problem)
+            headers += [("X-Request-ID", context.request_id), ("Connection", "close")]
             lines = [
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
                 *(f"{n.lower()}: {v}" for n, v in headers),
@@ -238,9 +240,9 @@ def strict(gate: Gate) -> type[HttpToolsProtocol]:
             self.transport.close()
             if running:
                 self.cycle.disconnected = True
-                if "exchange" in self.scope:
+                if "context" in self.scope:
                     return  # the middleware closes it
                 self.scope["refused"] = True
-            gate.close(exchange, status)
+            requests.close(context, status)
 
     return StrictProtocol

@@ -20,8 +20,8 @@ from waitress.utilities import BadRequest
 
 from apps.servers import workers
 from apps.servers.wsgi import MEASURED
-from apps.service.exchange import METHODS, Exchange, Gate
 from apps.service.problems import Problem
+from apps.service.requests import METHODS, RequestContext, Requests
 
 SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
 SWEEP_SECONDS = 0.5
@@ -59,7 +59,7 @@ def run(create_app, service) -> None:
         inbuf_overflow=settings.max_body_bytes + FRAMING_ALLOWED,
         send_bytes=SEND_BYTES,
     )
-    server.channel_class = strict(service.gate)
+    server.channel_class = strict(service.requests)
     server.handle_accept = accept_all(server)
     Loop(server, service).run()
 
@@ -143,9 +143,9 @@ class Loop:
         return busy
 
 
-def strict(gate: Gate) -> type[HTTPChannel]:
-    """waitress's channel, parser and tasks, with this gate's limits and answers."""
-    limits = gate.settings
+def strict(requests: Requests) -> type[HTTPChannel]:
+    """waitress's channel, parser and tasks, with the service's limits and answers."""
+    limits = requests.settings
     wait, idle = limits.request_timeout_seconds, limits.keep_alive_seconds
 
     class StrictParser(HTTPRequestParser):
@@ -157,20 +157,20 @@ def strict(gate: Gate) -> type[HTTPChannel]:
 
         def received(self, data: bytes) -> int:
             if self.body_rcv is None and (self.header_plus + data[:9]).lstrip(b"\r\n")[:1].isspace():
-                self._refuse(gate.malformed())  # waitress would begin after it
+                self._refuse(requests.malformed())  # waitress would begin after it
                 return len(data)
             consumed = super().received(data)
             self._received += consumed
             if self.error is None and self.chunked:
                 body, coming = len(self.body_rcv), self.body_rcv.chunk_remainder
                 if body > limits.max_body_bytes:
-                    self._refuse(gate.too_large())
+                    self._refuse(requests.too_large())
                 elif self._received - body - self._head > FRAMING_ALLOWED:
-                    self._refuse(gate.malformed())  # chunk extensions (RFC 9112, section 7.1.1)
+                    self._refuse(requests.malformed())  # chunk extensions (RFC 9112, section 7.1.1)
                 elif coming + self._received >= PAST_COUNTING or not self._has_good_trailer():
-                    self._refuse(gate.malformed())
+                    self._refuse(requests.malformed())
             elif self.error is None and not self.headers_finished and self._is_hopeless():
-                self._refuse(gate.malformed())
+                self._refuse(requests.malformed())
             return consumed
 
         def _refuse(self, problem: Problem) -> None:
@@ -201,12 +201,12 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             if codings not in ([], [b"chunked"]):
                 raise ParsingError("malformed")
             if line.partition(b" ")[0].decode() not in METHODS:
-                self.problem = gate.unknown_method()
+                self.problem = requests.unknown_method()
                 self.path = unquote_bytes_to_wsgi((found[1] or found[2]).partition(b"?")[0])
                 raise ParsingError("unknown method")
             super().parse_header(header_plus)
             if self.content_length >= PAST_COUNTING:
-                self.problem = gate.malformed()
+                self.problem = requests.malformed()
                 raise ParsingError("malformed")
             target = (found[1] or found[2]).partition(b"#")[0]
             if target.startswith(b"//"):  # waitress folds these
@@ -252,8 +252,8 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 self.set_close_on_finish()
             return super().build_response_header()
 
-    def open_exchange(request: StrictParser) -> Exchange:
-        return gate.open(
+    def open_context(request: StrictParser) -> RequestContext:
+        return requests.open(
             getattr(request, "command", ""),
             getattr(request, "path", ""),
             target_bytes=request.target_bytes,
@@ -271,32 +271,36 @@ def strict(gate: Gate) -> type[HTTPChannel]:
 
         def execute(self) -> None:
             self.version = "1.1"
-            exchange = open_exchange(self.request)
-            status, headers, body = gate.refuse(exchange, self.problem_of(exchange))
+            context = open_context(self.request)
+            status, headers, body = requests.refuse(context, self.problem_of(context))
             self.status = f"{status} {HTTPStatus(status).phrase}"
             self.response_headers = [
                 *headers,
-                ("X-Request-ID", exchange.request_id),
-                ("Traceparent", exchange.trace.header()),
+                ("X-Request-ID", context.request_id),
+                ("Traceparent", context.trace.header()),
             ]
             self.set_close_on_finish()
             self.channel.linger = True
-            self.write(b"" if exchange.method == "HEAD" else body)
-            gate.close(exchange, status)
+            self.write(b"" if context.method == "HEAD" else body)
+            requests.close(context, status)
 
-        def problem_of(self, exchange) -> Problem:
+        def problem_of(self, context) -> Problem:
             request = self.request
             if request.problem is not None:
                 return request.problem
             if request.error.code == 431:  # waitress has given up on a head without an end
                 line = request.header_plus.partition(b"\r\n")[0]
-                return gate.too_long() if len(line) > limits.max_url_bytes else gate.too_many_header_bytes()
+                return (
+                    requests.too_long()
+                    if len(line) > limits.max_url_bytes
+                    else requests.too_many_header_bytes()
+                )
             if hasattr(request, "command"):  # there was a request line
                 try:
-                    gate.check(exchange)
+                    requests.check(context)
                 except Problem as problem:
                     return problem
-            return gate.malformed()
+            return requests.malformed()
 
     class StrictChannel(HTTPChannel):
         parser_class, task_class, error_task_class = StrictParser, StrictTask, ProblemTask
@@ -329,7 +333,7 @@ def strict(gate: Gate) -> type[HTTPChannel]:
                 request, self.request, self._begun = self.request, None, None
                 if request is None:
                     return
-                request._refuse(gate.too_slow())
+                request._refuse(requests.too_slow())
                 self.requests.append(request)
                 if len(self.requests) == 1:
                     self.server.add_task(self)
@@ -338,7 +342,7 @@ def strict(gate: Gate) -> type[HTTPChannel]:
             """A request whose head has come, and whose client leaves in its body, has a line in the log."""
             request, self.request = self.request, None
             if request is not None and request.headers_finished and not request.completed:
-                gate.close(open_exchange(request), 499)
+                requests.close(open_context(request), 499)
             super().handle_close()
 
         def readable(self) -> bool:

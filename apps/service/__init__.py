@@ -5,17 +5,17 @@ Its parts are wired here. What an area does is in the module of its name, as its
 import sys
 
 from apps.service.documents import Documents
-from apps.service.exchange import Exchange, Gate
 from apps.service.health import Health, Lifecycle
 from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
 from apps.service.models import Models
 from apps.service.problems import Problem
+from apps.service.requests import RequestContext, Requests
 from apps.service.settings import Settings, SettingsError, read
 from apps.service.tracing import Tracing
 
-__all__ = ["Exchange", "Problem", "Service", "build"]
+__all__ = ["RequestContext", "Problem", "Service", "build"]
 
 OTHERS_ANSWER_SECONDS = 20
 
@@ -47,8 +47,8 @@ class Service:
         self.documents = Documents(app, settings, model)
         self._stop_exporter, self._request_log = None, request_log
         self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
-        self.gate = Gate(settings, log, request_log, metrics, tracing)
-        self.gate.service = self
+        self.requests = Requests(settings, log, request_log, metrics, tracing)
+        self.requests.service = self
 
     def start(self) -> None:
         """Load the model beside the requests, and show the metrics on their own port. One of several workers

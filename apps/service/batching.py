@@ -82,7 +82,7 @@ class Batcher:
                 return
 
 
-class Turn:
+class LoopBatcher:
     """Predicts at the end of a turn of the event loop, in the loop itself, what the requests of that turn ask
     for: for a model that is done before a thread would have begun."""
 
@@ -103,7 +103,7 @@ class Turn:
         settle(answer(batch, self._predict))
 
 
-class Crowd:
+class Concurrency:
     """Whether several requests come in a turn of the event loop, so that work is worth doing together.
     To look costs a turn more: while they come one at a time, only one in sixteen is looked at."""
 

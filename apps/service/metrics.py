@@ -71,7 +71,7 @@ class Metrics:
     """One method for each thing that happens."""
 
     def __init__(self, app: str) -> None:
-        self.in_flight: Callable[[], int] = int  # the gate's
+        self.in_flight: Callable[[], int] = int  # of the service's requests
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
             "http_requests", "Requests answered", ["method", "route", "status"], registry=registry

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.service.batching import Batcher, Outcome, Turn
+from apps.service.batching import Batcher, LoopBatcher, Outcome
 from apps.service.problems import Problem
 from model_training.artifact import (
     ArtifactError,
@@ -63,7 +63,7 @@ class Serving:
         self.card_json = card.to_json().encode()
         self.inline = loaded.format == "onnx"
         self._dtype = np.float32 if self.inline else np.float64
-        self.batcher, self.turn = Batcher(self.predict), Turn(self.predict)
+        self.batcher, self.loop_batcher = Batcher(self.predict), LoopBatcher(self.predict)
         self._predict = loaded.predict
 
     def predict(self, rows: list[list[float]]) -> Outcome:

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from apps.service import inference
 from apps.service.batching import Outcome
 from apps.service.documents import FILES
-from apps.service.exchange import IS_HEALTH, REQUEST_ID
 from apps.service.model import Serving
 from apps.service.predictions import answer_all, answer_one
 from apps.service.problems import KINDS, MEDIA_TYPE, Problem, render
+from apps.service.requests import IS_HEALTH, REQUEST_ID
 from apps.service.settings import Settings
 
 PARAMETER = re.compile(r"\{(\w+)\}")

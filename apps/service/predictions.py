@@ -52,11 +52,11 @@ class Predictor:
     """The model as one request has it. `predict` is for a thread, which may wait: at once where ONNX answers,
     else in a batch."""
 
-    __slots__ = ("_exchange", "_service", "serving")
+    __slots__ = ("_context", "_service", "serving")
 
-    def __init__(self, service, exchange, serving: Serving) -> None:
-        self._service, self._exchange, self.serving = service, exchange, serving
-        exchange.version = serving.full_name
+    def __init__(self, service, context, serving: Serving) -> None:
+        self._service, self._context, self.serving = service, context, serving
+        context.version = serving.full_name
 
     def predict_one(self, features: list[float]) -> Outcome:
         """The answer for one row. Raises Problem where it is no row of this model's, or the model fails or
@@ -72,7 +72,7 @@ class Predictor:
     def _predict(self, rows: list[list[float]]) -> Outcome:
         started = perf_counter()
         serving, future = self.serving, None
-        with self._exchange.trace.span("predict"):
+        with self._context.trace.span("predict"):
             try:
                 if serving.inline and len(rows) <= INLINE_ROWS:
                     outcome = serving.predict(rows)
@@ -110,7 +110,7 @@ class Predictor:
     def _failed(self, error: Exception) -> Problem:
         """The error's words may hold the features: the log gets its type alone."""
         self._service.log.warning(
-            "prediction failed", request_id=self._exchange.request_id, error=type(error).__name__
+            "prediction failed", request_id=self._context.request_id, error=type(error).__name__
         )
         return Problem("prediction-failed", "the model cannot predict from these features")
 
@@ -134,13 +134,13 @@ class AsyncPredictor(Predictor):
     async def _predict(self, rows: list[list[float]]) -> Outcome:
         started = perf_counter()
         serving = self.serving
-        with self._exchange.trace.span("predict"):
+        with self._context.trace.span("predict"):
             try:
                 if not serving.inline or len(rows) > INLINE_ROWS:
                     waiting = serving.batcher.submit_from_loop(rows)
                     outcome = await asyncio.wait_for(waiting, self._timeout)  # which cancels it in the end
-                elif self._service.gate.crowd.several:
-                    outcome = await serving.turn.submit(rows)
+                elif self._service.requests.concurrency.several:
+                    outcome = await serving.loop_batcher.submit(rows)
                 else:
                     outcome = serving.predict(rows)
             except TimeoutError:

@@ -75,7 +75,7 @@ def get(app, path: str = "/") -> httpx.Response:
 
 def with_exchange(app):
     async def call(scope, receive, send):
-        await app({**scope, "exchange": None}, receive, send)
+        await app({**scope, "context": None}, receive, send)
 
     return call
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import getrandbits
 from time import perf_counter
 
-from apps.service.batching import Crowd
+from apps.service.batching import Concurrency
 from apps.service.problems import MEDIA_TYPE, Problem, of_status, render
 from apps.service.templates import OTHER, Templates
 
@@ -18,7 +18,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 IS_HEALTH = re.compile(r"(/v2)?/health(/[a-z]+)?").fullmatch
 
 
-class Exchange:
+class RequestContext:
     """What is known of one request. Of the client's own text it holds the body, the headers that say how to
     read it, and a well-formed request id."""
 
@@ -42,7 +42,7 @@ class Exchange:
     )
 
 
-class Gate:
+class Requests:
     """Where every request comes in and every answer goes out."""
 
     def __init__(self, settings, log, request_log, metrics, tracing) -> None:
@@ -51,8 +51,8 @@ class Gate:
         self.in_flight = 0
         self._max_in_flight = settings.max_in_flight
         self._lock = threading.Lock()
-        self.crowd = Crowd()
-        self.service = None  # whose gate it is
+        self.concurrency = Concurrency()
+        self.service = None  # whose requests these are
         self.routes = Templates(list, int)  # of an app, which sets it
         metrics.in_flight = lambda: self.in_flight
 
@@ -69,38 +69,38 @@ class Gate:
         content_type: str = "",
         content_encoding: str = "",
         content_length: str = "",
-    ) -> Exchange:
+    ) -> RequestContext:
         """A request whose head has arrived. Raises nothing: what is wrong with it, `check` tells."""
-        exchange = Exchange()
-        exchange.service = self.service
-        exchange.started = perf_counter()
-        exchange.method = method if method in METHODS else OTHER
-        exchange.route = self.routes.of(path)
+        context = RequestContext()
+        context.service = self.service
+        context.started = perf_counter()
+        context.method = method if method in METHODS else OTHER
+        context.route = self.routes.of(path)
         if request_id and REQUEST_ID(request_id):
-            exchange.request_id = request_id
+            context.request_id = request_id
         else:
-            exchange.request_id = f"{getrandbits(128):032x}"
-        exchange.trace = self._tracing.begin(traceparent, exchange.method, exchange.route)
-        exchange.target_bytes, exchange.header_count = target_bytes, header_count
-        exchange.header_bytes = header_bytes
-        exchange.content_type, exchange.content_encoding = content_type, content_encoding
-        exchange.content_length, exchange.body = content_length, b""
-        exchange.problem = exchange.version = None
-        exchange.admitted = False
-        return exchange
+            context.request_id = f"{getrandbits(128):032x}"
+        context.trace = self._tracing.begin(traceparent, context.method, context.route)
+        context.target_bytes, context.header_count = target_bytes, header_count
+        context.header_bytes = header_bytes
+        context.content_type, context.content_encoding = content_type, content_encoding
+        context.content_length, context.body = content_length, b""
+        context.problem = context.version = None
+        context.admitted = False
+        return context
 
-    def check(self, exchange: Exchange) -> None:
+    def check(self, context: RequestContext) -> None:
         """Raises Problem where the head alone is reason enough to refuse."""
         settings = self.settings
-        if exchange.target_bytes > settings.max_url_bytes:
+        if context.target_bytes > settings.max_url_bytes:
             raise self.too_long()
-        if exchange.header_count > settings.max_headers:
+        if context.header_count > settings.max_headers:
             raise Problem("headers-too-large", f"expected at most {settings.max_headers} headers")
-        if exchange.header_bytes > settings.max_header_bytes:
+        if context.header_bytes > settings.max_header_bytes:
             raise self.too_many_header_bytes()
-        if exchange.method == OTHER:
+        if context.method == OTHER:
             raise self.unknown_method()
-        length = exchange.content_length
+        length = context.content_length
         if length and (not (length.isascii() and length.isdigit())):
             raise Problem("bad-request", "expected digits in the header Content-Length")
         if length and int(length[:20]) > settings.max_body_bytes:
@@ -139,55 +139,55 @@ class Gate:
     def given_up(self) -> Problem:
         return Problem("draining", "this server had to stop before the answer was there")
 
-    def admit(self, exchange: Exchange) -> None:
+    def admit(self, context: RequestContext) -> None:
         """Count a request that has arrived whole as in flight. Raises Problem where there are too many;
         health is answered all the same, since that is when people ask for it."""
-        if IS_HEALTH(exchange.route):
+        if IS_HEALTH(context.route):
             return
         with self._lock:
             if self.in_flight < self._max_in_flight:
                 self.in_flight += 1
-                exchange.admitted = True
+                context.admitted = True
                 return
         self._metrics.shed()
         raise Problem("overloaded", "as many requests as this server takes at once are being answered")
 
-    def refuse(self, exchange: Exchange, problem: Problem) -> tuple[int, list[tuple[str, str]], bytes]:
+    def refuse(self, context: RequestContext, problem: Problem) -> tuple[int, list[tuple[str, str]], bytes]:
         """The status, headers and body that tell a client of a problem."""
-        exchange.problem = problem
-        body = render(problem, exchange.request_id, v2=exchange.route.startswith("/v2"))
+        context.problem = problem
+        body = render(problem, context.request_id, v2=context.route.startswith("/v2"))
         headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), *problem.headers]
         return problem.status, headers, body
 
-    def close(self, exchange: Exchange, status: int, later: Callable | None = None) -> None:
+    def close(self, context: RequestContext, status: int, later: Callable | None = None) -> None:
         """The answer has gone out: one line in the log, one count in the metrics. Call it exactly once.
 
         `later`: an event loop's call_soon, with which the lines of one turn are written together."""
-        seconds = perf_counter() - exchange.started
-        if exchange.admitted:
+        seconds = perf_counter() - context.started
+        if context.admitted:
             with self._lock:
                 self.in_flight -= 1
-        self._metrics.request(exchange.method, exchange.route, status, seconds)
+        self._metrics.request(context.method, context.route, status, seconds)
         fields = {
-            "method": exchange.method,
-            "route": exchange.route,
+            "method": context.method,
+            "route": context.route,
             "status": status,
             "ms": round(seconds * 1000, 3),
-            "request_id": exchange.request_id,
-            "trace_id": exchange.trace.trace_id,
+            "request_id": context.request_id,
+            "trace_id": context.trace.trace_id,
         }
-        if exchange.version:
-            fields["model"] = exchange.version
-        if exchange.problem is not None:
-            fields["problem"] = exchange.problem.kind.slug
+        if context.version:
+            fields["model"] = context.version
+        if context.problem is not None:
+            fields["problem"] = context.problem.kind.slug
             if status < 500:
-                self._metrics.invalid(exchange.problem.reason)
+                self._metrics.invalid(context.problem.reason)
         self._request_log(fields, later)
-        exchange.trace.end(status)
+        context.trace.end(status)
 
-    def broke(self, exchange: Exchange, error: BaseException) -> Problem:
+    def broke(self, context: RequestContext, error: BaseException) -> Problem:
         """A fault of ours: the traceback is for the log, the problem for the client."""
-        self._log.error("fault", request_id=exchange.request_id, route=exchange.route, exc_info=error)
+        self._log.error("fault", request_id=context.request_id, route=context.route, exc_info=error)
         return Problem(
             "internal-error", "the server has a fault; its log has the details under this request's id"
         )
