@@ -18,6 +18,7 @@ LONGEST = (
     "tests/kit",
     "tests/docs/test_readme.py",
     "tests/contract/test_workers.py",
+    "tests/contract/test_granian.py",
     "tests/contract/test_model_file.py",
     "tests/contract/test_observability.py",
     "tests/contract/test_model_states.py",

@@ -3,18 +3,21 @@
 python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
 flask --app apps.flask_app run --reload                     (while you write it)"""
 
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from multiprocessing.util import Finalize
+from typing import get_args
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from apps.flask_app import documents, health, inference, models, predictions
-from apps.servers import waitress_server
 from apps.servers.flask_views import Application, listed
 from apps.servers.wsgi import Middleware, current_context
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid
+from apps.service.settings import WSGIServer
 from apps.service.templates import Templates
 
 
@@ -49,6 +52,13 @@ def create_app(service: Service | None = None) -> Flask:
     return app
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
+    parser = ArgumentParser(prog="python -m apps.flask_app")
+    parser.add_argument("--server", choices=get_args(WSGIServer), help="what listens (default: SERVER)")
+    chosen = parser.parse_args(arguments).server
     service = build("flask_app", port=5000)
-    waitress_server.run(create_app, service)
+    if (chosen or service.settings.server) == "granian":
+        from apps.servers import granian_server as server  # only whom it serves has to have it
+    else:
+        from apps.servers import waitress_server as server
+    server.run(create_app, service)

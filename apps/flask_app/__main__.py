@@ -1,4 +1,6 @@
+import sys
+
 from apps.flask_app import main
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -13,7 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -41,13 +42,7 @@ def listen(service) -> socket.socket:
             service.log.warning("a worker ended by itself, this one takes its place", exit_code=code)
         threading.Thread(target=stop_at_end_of, args=(lifeline,), name="lifeline", daemon=True).start()
         return listener
-    try:
-        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
-    except OSError as error:
-        sys.exit(
-            f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "stop what listens there, or set PORT"
-        )
+    listener = listen_once(service)
     if settings.workers == 1:
         return listener
     listeners = [listener]
@@ -63,10 +58,27 @@ def listen(service) -> socket.socket:
     os.execv(sys.executable, [sys.executable, "-m", "apps.servers.workers", door, *numbers])
 
 
+def listen_once(service) -> socket.socket:
+    """A socket that listens at HOST and PORT. Ends the process with one line where it cannot."""
+    settings = service.settings
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=BACKLOG)
+    except OSError as error:
+        sys.exit(
+            f"{service.app}: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+            "stop what listens there, or set PORT"
+        )
+
+
 def stop_at_end_of(lifeline: Connection) -> None:
     with suppress(EOFError, OSError):
         lifeline.recv_bytes()
-    signal.raise_signal(signal.SIGTERM)
+    if hasattr(
+        signal, "pthread_kill"
+    ):  # it may wait for a lock, from which only a signal of its own wakes it
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    else:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def is_for_supervisor(number: int) -> bool:
@@ -90,8 +102,6 @@ def supervise(door: str, count: int, patience: float, listeners: list[socket.soc
     asked: list[int] = []
     for number in SIGNALS:
         signal.signal(number, lambda number, _: asked.append(number))
-    clear_left_behind()
-    os.environ[FOLDER] = folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
     context = multiprocessing.get_context("spawn")
     workers: dict[multiprocessing.Process, tuple[Connection, float]] = {}
     codes: list[int | None] = [None] * count  # how those ended for whom another is to be started
@@ -110,7 +120,7 @@ def supervise(door: str, count: int, patience: float, listeners: list[socket.soc
             young = time.monotonic() - begun < YOUNG_SECONDS
             faults = faults + 1 if worker.exitcode and young else 0
 
-    try:
+    with metrics_folder() as folder:
         while not asked and faults <= 2 * count:
             for code in codes:
                 theirs, ours = context.Pipe(duplex=False)
@@ -133,11 +143,20 @@ def supervise(door: str, count: int, patience: float, listeners: list[socket.soc
             look()
         for worker in workers:
             worker.kill()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if asked:
         return 0
     return f"{door.rpartition('.')[2]}: its workers end as soon as they start (exit code {codes[-1]})"
+
+
+@contextmanager
+def metrics_folder() -> Iterator[str]:
+    """Where the counts of several workers come together, as long as they live."""
+    clear_left_behind()
+    os.environ[FOLDER] = folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear_left_behind() -> None:

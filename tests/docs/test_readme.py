@@ -124,8 +124,9 @@ def environment(project: Path, port: int) -> dict[str, str]:
         block("bash", "uvicorn apps.minimal"),
         block("bash", "WORKERS=2 python -m apps.fastapi_app"),
         block("bash", "WORKERS=2 python -m apps.flask_app"),
+        block("bash", "--server granian"),
     ],
-    ids=["fastapi", "flask", "reload", "reload minimal", "workers fastapi", "workers flask"],
+    ids=["fastapi", "flask", "reload", "reload minimal", "workers fastapi", "workers flask", "granian"],
 )
 def test_a_server_started_as_the_readme_says_answers(project, command):
     answers_when_started(command, project)
