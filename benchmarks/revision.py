@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.contenders import CONTENDERS, Contender
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVERS = ("FastAPI full", "Flask full", "Flask full, granian")
+SERVERS = ("FastAPI full", "Flask full")
 
 
 class NoSuchRevision(ValueError):

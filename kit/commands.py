@@ -38,11 +38,11 @@ NAMES = {
 MODEL = ROOT / "model.pkl"
 SHORT_BENCH = [
     "--only",
-    "FastAPI hello,FastAPI full,Flask hello,Flask full",
+    "FastAPI hello,FastAPI full,Flask hello,Flask full,typed hello",
     "--rounds",
-    "2",
+    "3",
     "--seconds",
-    "2",
+    "1",
 ]
 
 

@@ -3,10 +3,7 @@
 python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
 flask --app apps.flask_app run --reload                     (while you write it)"""
 
-from argparse import ArgumentParser
-from collections.abc import Sequence
 from multiprocessing.util import Finalize
-from typing import get_args
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
@@ -17,7 +14,6 @@ from apps.servers.flask_views import Application, listed
 from apps.servers.wsgi import Middleware, current_context
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid
-from apps.service.settings import WSGIServer
 from apps.service.templates import Templates
 
 
@@ -52,13 +48,10 @@ def create_app(service: Service | None = None) -> Flask:
     return app
 
 
-def main(arguments: Sequence[str] = ()) -> None:
-    parser = ArgumentParser(prog="python -m apps.flask_app")
-    parser.add_argument("--server", choices=get_args(WSGIServer), help="what listens (default: SERVER)")
-    chosen = parser.parse_args(arguments).server
+def main() -> None:
     service = build("flask_app", port=5000)
-    if (chosen or service.settings.server) == "granian":
-        from apps.servers import granian_server as server  # only whom it serves has to have it
+    if service.settings.server == "granian":
+        from apps.servers import granian_server as server
     else:
         from apps.servers import waitress_server as server
     server.run(create_app, service)

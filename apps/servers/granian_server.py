@@ -5,7 +5,6 @@ Told to stop it drains first, as the others do, and then answers what is in flig
 
 import multiprocessing
 import os
-import socket
 import threading
 import time
 from contextlib import nullcontext, suppress
@@ -19,18 +18,19 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from apps.servers import workers
-from apps.servers.waitress_server import SPARE_THREADS
+from apps.servers.wsgi import SPARE_THREADS
 
 
 def run(create_app, service) -> None:
     """Serve until told to stop. The service lives in the workers; this process only watches them."""
     settings = service.settings
-    workers.listen_once(service).close()  # says in one line where it cannot
-    if not is_loopback(settings.host):
+    with workers.listen_once(service) as tried:  # granian listens by itself, and takes no name for an address
+        address, port = tried.getsockname()[:2]
+    if not ip_address(address).is_loopback:
         service.log.warning(
             "granian without a proxy: clients that send slowly stop all others; put a proxy that buffers "
             "in front, or set SERVER=waitress",
-            host=settings.host,
+            address=address,
         )
     multiprocessing.set_start_method("spawn", force=True)  # a fork would copy the locks of our threads
     drain, told = multiprocessing.Pipe(duplex=False)  # whose end, when we close ours, every worker sees
@@ -39,19 +39,17 @@ def run(create_app, service) -> None:
         told,
         settings.drain_seconds,
         target="",
-        address=settings.host,
-        port=settings.port,
+        address=address,
+        port=port,
         interface=Interfaces.WSGI,
         workers=settings.workers,
         blocking_threads=settings.max_in_flight + SPARE_THREADS,
         backlog=workers.BACKLOG,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=int(settings.request_timeout_seconds * 1000),
-        ),
+        http1_settings=HTTP1Settings(header_read_timeout=int(settings.request_timeout_seconds * 1000)),
         log_level=LogLevels.error,
         respawn_failed_workers=True,
-        workers_kill_timeout=settings.grace_seconds + workers.SPARE_SECONDS,
+        workers_kill_timeout=max(settings.grace_seconds, 1),  # 0 would be for ever
     )
     folder = workers.metrics_folder() if settings.workers > 1 else nullcontext()
     with folder, ours:
@@ -98,10 +96,3 @@ def load(create_app, drain: Connection, lifeline: Connection):
     threading.Thread(target=await_drain, name="drain", daemon=True).start()
     threading.Thread(target=workers.stop_at_end_of, args=(lifeline,), name="lifeline", daemon=True).start()
     return app
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return all(ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
-    except (OSError, ValueError):
-        return False

@@ -13,6 +13,7 @@ from apps.service.requests import RequestContext, Requests
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 MEASURED = "servelab.headers"  # where a strict server has held the head to its limits already
+SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
 current = threading.local()
 
 

@@ -12,9 +12,6 @@ Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-WSGIServer = Literal["waitress", "granian"]
-
-
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names it, in one line, without its value."""
 
@@ -30,7 +27,7 @@ class Settings(BaseSettings):
     model_format: Literal["auto", "onnx", "skops", "joblib"] = Field(
         "auto", description="which of the model's files answers; auto: the fastest that is there"
     )
-    server: WSGIServer = Field(
+    server: Literal["waitress", "granian"] = Field(
         "waitress", description="what serves Flask; granian: faster, for behind a proxy that buffers"
     )
     workers: Count = Field(1, description="processes that answer; each has the limits to itself")

@@ -175,7 +175,9 @@ def test_no_answer_says_which_software_gave_it(full):
             headers = send(server.url, request_bytes("GET", path, {})).headers
             told = " ".join([*headers, *headers.values()]).lower()
             assert not [
-                word for word in ("uvicorn", "waitress", "flask", "werkzeug", "python") if word in told
+                word
+                for word in ("uvicorn", "waitress", "granian", "flask", "werkzeug", "python")
+                if word in told
             ]
 
 
