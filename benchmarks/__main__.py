@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of load for each figure (default: 3)")
     parser.add_argument("--connections", default="16,64", help="one or more numbers (default: 16,64)")
-    parser.add_argument("--only", default="", help="parts of names, separated by commas")
+    parser.add_argument("--only", default="", help="names or parts of names, separated by commas")
     parser.add_argument("--output", type=Path, help="a folder for results.json, table.md and plot.png")
     parser.add_argument("--against", metavar="REVISION", help="the full servers of this git revision run too")
     options = parser.parse_args(argv)
@@ -43,8 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, contenders: list[Contender]) -> int:
-    wanted = [part for part in options.only.split(",") if part]
-    chosen = [c for c in contenders if not wanted or any(part in c.name for part in wanted)]
+    chosen = choose(contenders, [part for part in options.only.split(",") if part])
     if not chosen:
         print(f"benchmarks: nobody is called that; there are {', '.join(c.name for c in contenders)}")
         return 2
@@ -78,6 +77,15 @@ def run(options: argparse.Namespace, contenders: list[Contender]) -> int:
         (options.output / "table.md").write_text(report.table(results, absent) + "\n", encoding="utf-8")
         report.plot(results, options.output / "plot.png")
     return 1 if absent else 0
+
+
+def choose(contenders: list[Contender], wanted: list[str]) -> list[Contender]:
+    """Those that are called so, at any revision; where nobody has the whole name, those with it in theirs."""
+    names = {c.name: c.name.partition(" at ")[0] for c in contenders}
+    whole, parts = {part for part in wanted if part in names}, [part for part in wanted if part not in names]
+    return [
+        c for c in contenders if not wanted or names[c.name] in whole or any(part in c.name for part in parts)
+    ]
 
 
 def grow_forest(training: "Training") -> "Training":

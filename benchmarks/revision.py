@@ -1,4 +1,5 @@
-"""The full servers as they were: a git revision of this project, checked out, in our environment."""
+"""The full servers as they were: a git revision of this project, checked out, in our environment, with a
+model of its own training: a card that it does not know it would refuse."""
 
 import dataclasses
 import subprocess
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.contenders import CONTENDERS, PYTHON, Contender
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVERS = ("FastAPI full", "Flask full")
@@ -27,8 +28,11 @@ def at(revision: str) -> Iterator[list[Contender]]:
         except subprocess.CalledProcessError as error:
             raise NoSuchRevision(error.stderr.strip()) from None
         try:
+            train = [PYTHON, "-m", "model_training.train", "iris"]
+            subprocess.run(train, cwd=tree, check=True, stdout=subprocess.DEVNULL)
+            model = {"MODEL_PATH": str(tree / "model.pkl")}
             yield [
-                dataclasses.replace(each, name=f"{each.name} at {revision}", root=tree)
+                dataclasses.replace(each, name=f"{each.name} at {revision}", root=tree, env=each.env | model)
                 for each in CONTENDERS
                 if each.name in SERVERS
             ]

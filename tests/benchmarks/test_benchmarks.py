@@ -89,6 +89,21 @@ def test_no_revision_of_that_name(capsys):
     assert "no-such-revision" in capsys.readouterr().err
 
 
+def test_a_whole_name_is_one_contender_and_a_part_of_names_is_several():
+    def names(*wanted: str) -> set[str]:
+        return {each.name for each in command.choose(command.CONTENDERS, list(wanted))}
+
+    assert names("FastAPI full") == {"FastAPI full"}
+    assert {"FastAPI full", "FastAPI hello"} < names("FastAPI")
+    assert names("FastAPI hello", ", granian") == {
+        "FastAPI hello",
+        "Flask hello, granian",
+        "Flask full, granian",
+    }
+    earlier = Contender("Flask full at v1", [PYTHON], "/")
+    assert command.choose([*CONTENDERS, earlier], ["Flask full"])[-1] is earlier
+
+
 def test_no_contender_of_that_name(capsys):
     assert command.main(["--only", "django"]) == 2
     assert "FastAPI hello" in capsys.readouterr().out
