@@ -255,15 +255,8 @@ def problems(*slugs: str) -> dict[int, dict]:
 
 MODEL = ("model-loading", "model-unavailable")  # of every route that needs the model
 READY = (*MODEL, "draining")
-PREDICTS = (
-    *MODEL,
-    "invalid-json",
-    "invalid-input",
-    "out-of-range",
-    "prediction-failed",
-    "prediction-timeout",
-    "unsupported-media-type",
-)
+BODY = ("invalid-json", "invalid-input", "unsupported-media-type")  # of every route that takes a body
+PREDICTS = (*MODEL, *BODY, "out-of-range", "prediction-failed", "prediction-timeout")
 
 
 def of_status(status: int) -> Problem:

@@ -20,7 +20,7 @@ LOGGED = {
     "level": lambda found: found == "info",
     "timestamp": lambda found: re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", found),
     "method": METHODS.__contains__,
-    "route": lambda found: re.fullmatch(r"other|/(\w+|\{\w+\}|openapi\.json)(/(\w+|\{\w+\}))*", found),
+    "route": lambda found: re.fullmatch(r"other|/([\w-]+|\{\w+\}|openapi\.json)(/([\w-]+|\{\w+\}))*", found),
     "status": lambda found: isinstance(found, int) and 200 <= found < 600,
     "ms": lambda found: isinstance(found, float) and found >= 0,
     "request_id": REQUEST_ID,
@@ -87,7 +87,8 @@ class Watch:
             return
         assert self._server.alive
         assert self._server.get("/health", timeout=1).status_code == 200
-        assert memory(self._server) - self._memory < GROWTH_ALLOWED
+        grown = memory(self._server) - self._memory
+        assert grown < GROWTH_ALLOWED, f"{grown >> 10} KiB"
         check_log(self.log, self._secrets)
 
     @property

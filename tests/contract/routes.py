@@ -10,7 +10,7 @@ from apps.service.settings import Settings
 def routes_of(door) -> dict[str, set[str]]:
     """Each template of a door's app with its methods."""
     requests = SimpleNamespace(settings=Settings())  # the doors ask no more of it until a request comes
-    log = SimpleNamespace(info=print)
+    log = SimpleNamespace(info=lambda *_, **__: None)
     app = door.create_app(SimpleNamespace(requests=requests, log=log, start=lambda: None, stop=lambda: None))
     views = fastapi_views if door is fastapi_app else flask_views
     return {path: set(methods) for path, methods in views.listed(app)}
