@@ -13,7 +13,8 @@ router = APIRouter(route_class=CompiledRoute, tags=["documents"], default_respon
 @router.get("/openapi.json", responses=JSON)
 async def openapi(request: Request, service: ServiceDep) -> Response:
     """This document"""
-    body = service.documents.openapi(lambda: describe(request.app))
+    app = request.app
+    body = service.documents.openapi(lambda: describe(app), len(app.routes))
     return Response(body, media_type="application/json")
 
 

@@ -14,7 +14,8 @@ router = Blueprint("documents", __name__)
 @typed(JSON)
 def openapi(service: ServiceDep) -> Response:
     """This document"""
-    body = service.documents.openapi(lambda: describe(current_app._get_current_object()))
+    app = current_app._get_current_object()
+    body = service.documents.openapi(lambda: describe(app), app.routes_added)
     return Response(body, mimetype="application/json")
 
 

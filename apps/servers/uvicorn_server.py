@@ -189,9 +189,10 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             super().on_response_complete()
 
         def _is_padded(self) -> bool:
-            """True where much is neither head nor body: chunk extensions (RFC 9112, section 7.1.1)."""
+            """True where much is neither head nor body: chunk extensions (RFC 9112, section 7.1.1). Without
+            chunks, what is more came with the request and is the next one's."""
             framing = self._received - self._body
-            if framing <= FRAMING_ALLOWED:
+            if framing <= FRAMING_ALLOWED or all(name != b"transfer-encoding" for name, _ in self.headers):
                 return False
             head = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             return framing - head > FRAMING_ALLOWED

@@ -23,9 +23,11 @@ class StrictParser(HTTPRequestParser):
     requests: Requests
     problem: Problem | None = None  # where the error is not the head's
     target_bytes = header_count = header_bytes = 0
+    ahead = b""  # what came with its end, and is the next request's
     _received = 0
 
     def received(self, data: bytes) -> int:
+        """Takes all of it where it ends: waitress would read on, and queue whatever a client sends ahead."""
         if self.body_rcv is None and (self.header_plus + data[:9]).lstrip(b"\r\n")[:1].isspace():
             self.refuse(self.requests.malformed())  # waitress would begin after it
             return len(data)
@@ -41,6 +43,9 @@ class StrictParser(HTTPRequestParser):
                 self.refuse(self.requests.malformed())
         elif self.error is None and not self.headers_finished and self._is_hopeless():
             self.refuse(self.requests.malformed())
+        if self.completed and not self.empty:
+            self.ahead = data[consumed:]
+            return len(data)
         return consumed
 
     def refuse(self, problem: Problem) -> None:

@@ -62,7 +62,7 @@ class Middleware:
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         finally:
             if stream is None:
-                requests.close(context, status)
+                close(requests, context, status)
 
     def open(self, environ: dict) -> RequestContext:
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
@@ -168,7 +168,14 @@ class Stream:
         except Exception as error:
             self._requests.broke(self._context, error)
         finally:
-            self._requests.close(self._context, self._status)
+            close(self._requests, self._context, self._status)
+
+
+def close(requests: Requests, context: RequestContext, status: int) -> None:
+    """The thread knows the context until its next request, and must not keep the body so long. A problem has
+    a traceback, whose frames know the body too."""
+    requests.close(context, status)
+    context.body, context.problem = b"", None
 
 
 def is_whole(first: bytes, headers: list[tuple[str, str]]) -> bool:

@@ -77,17 +77,24 @@ PAGE = {200: {"content": {media_type: {"schema": {}} for media_type in sorted(se
 class Documents:
     def __init__(self, app: str, settings, model: Model) -> None:
         self._app, self._settings, self._model = app, settings, model
+        self._made: tuple = (), b""  # the document, and what it was made for
 
-    def openapi(self, describe: Callable[[], dict]) -> bytes:
+    def openapi(self, describe: Callable[[], dict], routes: int) -> bytes:
         """The document, as JSON: the app's own description of its routes, completed with what all routes have
-        in common and with the card of the model being served."""
+        in common and with the card of the model being served. Made anew, which takes 20 ms, for another model
+        and when the number of `routes` has changed."""
         from apps.service import openapi  # what few ask for costs no start-up anything
 
         try:
             serving = self._model.serving
         except Problem:
             serving = None
-        return openapi.complete(describe(), self._app, VERSION, self._settings, serving)
+        made_for = routes, serving and (serving.card_json, serving.format)
+        known, body = self._made
+        if known != made_for:
+            body = openapi.complete(describe(), self._app, VERSION, self._settings, serving)
+            self._made = made_for, body
+        return body
 
     @staticmethod
     def problem(slug: str | None) -> bytes:

@@ -56,6 +56,10 @@ def add(app: Flask) -> Flask:
     def endless():
         return app.response_class(parts("endless", 10_000), mimetype="text/plain")
 
+    @app.get("/added/torrent")
+    def torrent():
+        return app.response_class((bytes(65536) for _ in range(10_000)), mimetype="text/plain")
+
     @app.post("/added/upload")
     def upload():
         file = request.files["file"]

@@ -153,6 +153,18 @@ def test_a_stream_is_in_flight_until_its_client_leaves(bare, added, name):
     assert [line["status"] for line in lines_of(added[name], "added-endless")] == [200]
 
 
+def test_on_flask_a_stream_that_nobody_reads_is_given_up(iris_root):
+    env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "MAX_IN_FLIGHT": "1", "KEEP_ALIVE_SECONDS": "1"}
+    server = start("flask", "full", **env, METRICS_PORT="0")
+    try:
+        asked = {"X-Request-ID": "added-torrent"}
+        with httpx.stream("GET", server.url + "/added/torrent", headers=asked):
+            assert eventually(lambda: is_free(server))
+            assert [line["status"] for line in lines_of(server, "added-torrent")] == [200]
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_done_after_the_answer_holds_up_nobody(bare, added, name):
     for server in (bare[name], added[name]):

@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from pairs import pair
+from pairs import FULL, pair
 from promises import check_answer
 from wire import PATIENCE, Connection, request_bytes
 
@@ -31,8 +31,9 @@ EACH = 4  # connections for each stall
 
 @pytest.fixture(scope="module")
 def impatient(iris_root):
-    """Both full servers, which wait a second for a request to arrive."""
+    """Both full servers, which wait a second for a request to arrive, and answer eight at a time."""
     env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "REQUEST_TIMEOUT_SECONDS": "1"}
+    env |= {"MAX_IN_FLIGHT": "8"}
     with pair(env) as servers:
         yield servers
 
@@ -91,6 +92,33 @@ def test_clients_that_never_read_their_answers_hold_up_nobody(full):
             for _ in range(10):
                 assert server.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).status_code == 200
             assert server.get("/health", timeout=1).status_code == 200
+
+
+def test_clients_that_send_ahead_and_never_read_hold_no_thread(impatient):
+    """There are more of them than Flask's server has threads, and each asks for 60 MB."""
+    many = request_bytes("GET", "/docs/swagger-ui-bundle.js", {}, keep=True) * 40
+    for server in impatient.values():
+        with contextlib.ExitStack() as stack:
+            for _ in range(32):
+                stack.enter_context(Connection(server.url)).send(many)
+            for _ in range(20):
+                assert server.get("/health", timeout=PATIENCE).status_code == 200
+                time.sleep(0.1)  # what they are sent does not all go out at once
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_what_is_sent_ahead_is_answered_in_its_order(full, name):
+    ids = [f"ahead-{number}" for number in range(300)]
+    many = b"".join(request_bytes("GET", "/health", {"X-Request-ID": one}, keep=True) for one in ids)
+    upload = request_bytes("POST", "/predict", {"Content-Type": "application/json"}, b"{".ljust(100_000))
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):  # others, so that this one is in a crowd
+            stack.enter_context(Connection(full[name].url))
+        connection = stack.enter_context(Connection(full[name].url))
+        connection.send(many + b"\r\n" + upload)
+        assert [connection.receive().request_id for _ in ids] == ids
+        assert connection.receive().status == 400
+        assert connection.is_closed()
 
 
 def logged_since(server, before: int) -> list[dict]:
