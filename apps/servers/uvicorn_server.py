@@ -95,7 +95,8 @@ class Corked:
     def __init__(self, transport, loop, concurrency) -> None:
         self._transport, self._loop, self._concurrency = transport, loop, concurrency
         self._kept: list[bytes] = []
-        self._later = False  # whether `_flush` is going to be called
+        self._written = 0  # bytes, the system's share and what waits for it
+        self._later = False  # whether `flush` is going to be called
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
@@ -116,7 +117,14 @@ class Corked:
     def flush(self) -> None:
         kept, self._kept, self._later = self._kept, [], False
         if kept and not self._transport.is_closing():  # the client may have gone since
-            self._transport.write(b"".join(kept))
+            data = b"".join(kept)
+            self._written += len(data)
+            self._transport.write(data)
+
+    def taken(self) -> int | None:
+        """Bytes that the system has taken so far, or None where nothing waits for it."""
+        waiting = self._transport.get_write_buffer_size()
+        return self._written - waiting if waiting else None
 
     def close(self) -> None:
         self.flush()
@@ -137,6 +145,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         _received = _body = 0  # bytes of it, all told, and those of its body
         _arrived = b""
         _own = 0  # bytes of what has just arrived that may be the next request's
+        _taken: int | None = None  # bytes of answers, when the client last took some, and when that was
+        _taken_at = 0.0
 
         def connection_made(self, transport) -> None:
             super().connection_made(Corked(transport, self.loop, requests.concurrency))
@@ -198,6 +208,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             return framing - head > FRAMING_ALLOWED
 
         def cut_off_if_stalled(self, now: float) -> None:
+            if self._is_unread(now):
+                self.transport.abort()
             if self.transport.is_closing():
                 return
             if self._begun is None:
@@ -208,6 +220,13 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                     self._refuse(requests.too_slow())
                 elif now - self._begun > wait + 1:  # the middleware has not got rid of it
                     self.transport.close()
+
+        def _is_unread(self, now: float) -> bool:
+            """True where the client has taken nothing of an answer for too long."""
+            taken = self.transport.taken()
+            if taken is None or taken != self._taken:
+                self._taken, self._taken_at = taken, now
+            return taken is not None and now - self._taken_at > idle
 
         def send_400_response(self, msg: str) -> None:
             url = getattr(self, "url", b"")

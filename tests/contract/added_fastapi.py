@@ -61,6 +61,10 @@ def add(app: FastAPI) -> FastAPI:
     async def endless():
         return StreamingResponse(parts("endless", 10_000), media_type="text/plain")
 
+    @app.get("/added/torrent")
+    async def torrent():
+        return StreamingResponse((bytes(65536) for _ in range(10_000)), media_type="text/plain")
+
     @app.post("/added/upload")
     async def upload(file: UploadFile):
         return {"name": file.filename, "size": len(await file.read())}

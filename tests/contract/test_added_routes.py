@@ -153,9 +153,10 @@ def test_a_stream_is_in_flight_until_its_client_leaves(bare, added, name):
     assert [line["status"] for line in lines_of(added[name], "added-endless")] == [200]
 
 
-def test_on_flask_a_stream_that_nobody_reads_is_given_up(iris_root):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_that_nobody_reads_is_given_up(iris_root, name):
     env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "MAX_IN_FLIGHT": "1", "KEEP_ALIVE_SECONDS": "1"}
-    server = start("flask", "full", **env, METRICS_PORT="0")
+    server = start(name, "full", **env, METRICS_PORT="0")
     try:
         asked = {"X-Request-ID": "added-torrent"}
         with httpx.stream("GET", server.url + "/added/torrent", headers=asked):
