@@ -215,7 +215,7 @@ def is_loaded(server):
     return '"event": "model loaded"' in server.tail(10)
 
 
-# %% 4.4 | that was started a moment ago and asked nothing, is_loaded(server) is True
+# %% 4.4 | is_loaded(server) is True, expected False
 def is_loaded(server):
     return server.alive
 
