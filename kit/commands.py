@@ -113,7 +113,7 @@ def environment(ports: dict[str, int], free_port) -> dict[str, dict[str, str]]:
     )
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
-    servers = {name: {**model, **metrics[name]} for name in metrics}
+    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1"} for name in metrics}
     return {**servers, "ui": urls, "lab": lab}
 
 
