@@ -3,8 +3,9 @@
 A model with what msgspec does not know, or knows otherwise (dates, aliases), pydantic reads by itself.
 
 msgspec is the faster (benchmarks/README.md), takes no string for a number and no number for a truth, and its
-errors tell the place. https://jcristharif.com/msgspec/ The JSON itself pydantic's parser reads: msgspec's own
-takes 7 µs for a number such as 1.2345678901234567e-300, and so a third of a second for a body of them."""
+errors tell the place. https://jcristharif.com/msgspec/ But its parser takes 7 µs for a number such as
+1.2345678901234567e-300: for a body of 1 MB a third of a second, in which nobody else would be served. So the
+JSON of a large body is read by pydantic's."""
 
 import gc
 import json
@@ -24,7 +25,7 @@ from apps.service import faults
 from apps.service.problems import Problem
 
 PLAIN = (str, int, bool, None, type(None), list, dict, Any)
-LARGE = 1 << 16  # bytes
+LARGE = 8192  # bytes
 GREATEST = sys.float_info.max
 NUMBER = Annotated[float, msgspec.Meta(ge=-GREATEST, le=GREATEST)]  # 1e999 is JSON, and no number here
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -68,19 +69,26 @@ def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
     build = model.__pydantic_validator__.validate_python
     try:
         struct = struct_of(model)
+        decode = msgspec.json.Decoder(struct).decode
     except TypeError:
         return pydantic_reader(model, shape)
 
-    def read(body: bytes, max_depth: int) -> BaseModel:
-        if body.count(b"[") + body.count(b"{") > max_depth and depth(body) > max_depth:
-            raise Problem("invalid-json", f"expected JSON nested at most {max_depth} deep")
+    def checked(body: bytes) -> msgspec.Struct:
         parsed = parse(body, shape)
         try:
-            found = msgspec.convert(parsed, struct)
+            return msgspec.convert(parsed, struct)
         except msgspec.ValidationError as error:
             check_names(body)
             told = faults.of_msgspec(error, model)
             raise Problem("invalid-input", f"expected {shape}: {told}") from None
+
+    def read(body: bytes, max_depth: int) -> BaseModel:
+        if body.count(b"[") + body.count(b"{") > max_depth and depth(body) > max_depth:
+            raise Problem("invalid-json", f"expected JSON nested at most {max_depth} deep")
+        try:
+            found = decode(body) if len(body) < LARGE else checked(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = checked(body)  # which tells what is wrong
         if body.count(b'"') > 2:  # more than one name: is one of them there twice?
             check_names(body)
         try:
