@@ -287,7 +287,7 @@ def explain(names: list[str], pair: list[Server]) -> None:
             where = f"`{next(iter(used.values()))}`"
         else:
             where = ", ".join(f"{framework}: `{file}`" for framework, file in used.items())
-        st.markdown(f"**{name}** {what}  \n{where}. {lesson(number, section)}")
+        st.markdown(f"**{name}**: {what}  \n{where}. {lesson(number, section)}")
 
 
 def lesson(number: str, section: str) -> str:
