@@ -52,7 +52,7 @@ def up(only: list[str], browser: bool) -> int:
     if not {"fastapi", "flask"}.isdisjoint(only) and (code := train_if_none()):
         return code
     sys.path.insert(0, str(ROOT / "notebooks"))
-    from classroom.servers import KINDS, Server, ServerError, free_port, reclaim, stop_all
+    from classroom.servers import KINDS, Server, ServerError, free_port, log_of, reclaim, stop_all
 
     def stop_signal(*_) -> None:
         raise KeyboardInterrupt
@@ -67,7 +67,7 @@ def up(only: list[str], browser: bool) -> int:
         for name, port in ports.items():
             if port != KINDS[name].port:
                 print(f"Port {KINDS[name].port} is taken: the {NAMES[name]} is on {port}.")
-        env = environment(ports, free_port)
+        env = environment(ports, free_port, log_of)
         silence_lab()
         print(f"Starting {', '.join(NAMES[name] for name in only)} ...", flush=True)
         running = [Server(name, env=env[name], port=port) for name, port in ports.items()]
@@ -100,21 +100,22 @@ def up(only: list[str], browser: bool) -> int:
             print(f"All stopped ({time.monotonic() - stopping:.1f} s).", flush=True)
 
 
-def environment(ports: dict[str, int], free_port) -> dict[str, dict[str, str]]:
+def environment(ports: dict[str, int], free_port, log_of) -> dict[str, dict[str, str]]:
     """What each process is told: where the others are, and its own secrets."""
-    urls, metrics = {}, {}
+    urls, metrics, logs = {}, {}, {}
     for name in ("fastapi", "flask"):
         if name in ports:
             metrics[name] = {"METRICS_PORT": str(free_port(ports[name] + 100))}
             urls[f"{name.upper()}_URL"] = f"http://127.0.0.1:{ports[name]}"
             urls[f"{name.upper()}_METRICS_URL"] = f"http://127.0.0.1:{metrics[name]['METRICS_PORT']}/metrics"
+            logs[f"{name.upper()}_LOG"] = str(log_of(name, ports[name]))
     model = (
         {"MODEL_PATH": str(Path(os.environ["MODEL_PATH"]).absolute())} if "MODEL_PATH" in os.environ else {}
     )
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
-    servers = {name: {**model, **metrics[name]} for name in metrics}
-    return {**servers, "ui": urls, "lab": lab}
+    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1"} for name in metrics}
+    return {**servers, "ui": {**urls, **logs}, "lab": lab}
 
 
 def silence_lab() -> None:

@@ -60,7 +60,7 @@ class Exchange:
             status=self.status,
             detail=self.detail,
             request_id=request_id[:64] if isinstance(request_id, str) else "",
-            page=self.server.url + kind if known else "",
+            page=self.server.public_url + kind if known else "",
             row=_row(body.get("row"), self.detail),
         )
 

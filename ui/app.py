@@ -1,7 +1,8 @@
 """The Streamlit page: python -m streamlit run ui/app.py, in the project's folder.
 
 FASTAPI_URL and FLASK_URL say where the servers are (http://127.0.0.1:8000 and http://127.0.0.1:5000),
-FASTAPI_METRICS_URL and FLASK_METRICS_URL where their metrics are (the same host, port + 100, /metrics).
+FASTAPI_METRICS_URL and FLASK_METRICS_URL where their metrics are (the same host, port + 100, /metrics),
+FASTAPI_PUBLIC_URL and FLASK_PUBLIC_URL where a browser finds them, if elsewhere.
 """
 
 import sys
@@ -20,6 +21,7 @@ pages = [
     st.Page(HERE / "views" / "predict.py", title="Predict", default=True),
     st.Page(HERE / "views" / "batch.py", title="Batch"),
     st.Page(HERE / "views" / "compare.py", title="Compare"),
+    st.Page(HERE / "views" / "follow.py", title="Follow"),
     st.Page(HERE / "views" / "load.py", title="Load"),
     st.Page(HERE / "views" / "health.py", title="Health"),
 ]

@@ -9,7 +9,7 @@ the only file that knows it.
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,16 +65,23 @@ def send(
     *,
     seconds: float = ANSWER_SECONDS,
     largest: int = LARGEST_ANSWER,
+    trace: Callable[[str, dict], None] | None = None,
 ) -> Exchange | Failure:
     """Send one request as it is and read the whole answer, of at most `largest` bytes, within `seconds`,
-    whatever its status."""
+    whatever its status. `trace` is told of each step (https://www.python-httpx.org/advanced/extensions/)."""
     url = server.url + path
     timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
     try:
         _ = urlsplit(url).port  # ValueError for one that no machine has, which httpx would let pass
         started = time.perf_counter()
         with _http.stream(
-            method, url, content=content, headers=headers, timeout=timeout, follow_redirects=False
+            method,
+            url,
+            content=content,
+            headers=headers,
+            timeout=timeout,
+            follow_redirects=False,
+            extensions={"trace": trace} if trace else None,
         ) as response:
             received = bytearray()
             for part in response.iter_bytes():
@@ -183,14 +190,20 @@ def batch_body(rows: list[list[float]]) -> bytes:
 
 
 def predict(
-    server: Server, features: list[float], card: Card, *, path: str = PREDICT, request_id: str = ""
+    server: Server,
+    features: list[float],
+    card: Card,
+    *,
+    path: str = PREDICT,
+    request_id: str = "",
+    trace: Callable[[str, dict], None] | None = None,
 ) -> tuple[Prediction, Exchange] | Failure:
     """POST /predict with one row of features. A server that then keeps the probabilities of its classes to
-    itself is asked for them."""
+    itself is asked for them. `trace` as in `send`."""
     headers = {**JSON, **({"X-Request-ID": request_id} if request_id else {})}
-    exchange = send(server, "POST", path, predict_body(features), headers)
+    exchange = send(server, "POST", path, predict_body(features), headers, trace=trace)
     if path == PREDICT and card.classes and isinstance(exchange, Exchange) and _is_minimal(exchange):
-        return predict(server, features, card, path=ASKING, request_id=request_id)
+        return predict(server, features, card, path=ASKING, request_id=request_id, trace=trace)
     found = _predictions(exchange, card, 1)
     return found if isinstance(found, Failure) else (found[0], exchange)
 

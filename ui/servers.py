@@ -18,6 +18,12 @@ class Server:
     default_port: int
     colour: str
     mark: str  # in Streamlit's Markdown
+    public: str = ""  # where a browser finds it, if that is not where the page does
+
+    @property
+    def public_url(self) -> str:
+        """For links that a person follows."""
+        return self.public or self.url
 
     @property
     def port(self) -> int | None:
@@ -38,7 +44,8 @@ class Server:
 
 def servers() -> tuple[Server, Server]:
     """FastAPI and Flask, where FASTAPI_URL and FLASK_URL say that they are; FASTAPI_METRICS_URL and
-    FLASK_METRICS_URL say where their metrics are."""
+    FLASK_METRICS_URL say where their metrics are, FASTAPI_PUBLIC_URL and FLASK_PUBLIC_URL where a browser
+    finds them."""
     fastapi = _address(os.environ.get("FASTAPI_URL")) or "http://127.0.0.1:8000"
     flask = _address(os.environ.get("FLASK_URL")) or "http://127.0.0.1:5000"
     return (
@@ -52,6 +59,7 @@ def servers() -> tuple[Server, Server]:
             8000,
             "#0072B2",
             ":blue[●]",
+            _address(os.environ.get("FASTAPI_PUBLIC_URL")),
         ),
         Server(
             "Flask",
@@ -63,6 +71,7 @@ def servers() -> tuple[Server, Server]:
             5000,
             "#D55E00",
             ":orange[■]",
+            _address(os.environ.get("FLASK_PUBLIC_URL")),
         ),
     )
 

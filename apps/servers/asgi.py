@@ -4,7 +4,7 @@ The middleware reads the body before it lets a request in: one that arrives slow
 need."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import perf_counter
 
@@ -22,6 +22,7 @@ HEAD_NAMES = (b"x-request-id", b"traceparent", b"content-type", b"content-encodi
 class Middleware:
     def __init__(self, app, requests: Requests) -> None:
         self.app, self.requests = app, requests
+        self.marks = raw_marks(requests.marks) if requests.settings.server_timing else marks
         self._timeout = requests.settings.request_timeout_seconds
         self._max_body = requests.settings.max_body_bytes
         self._arriving: dict[asyncio.Task, float] = {}  # whose body is being read, until when
@@ -57,6 +58,7 @@ class Middleware:
                 check_head(scope, requests)
                 if scope["method"] == "POST" or context.content_length or is_chunked(scope):
                     context.body = await self.read(receive)
+                context.trace.received(scope)
                 requests.admit(context)
 
                 async def replay() -> dict:
@@ -74,7 +76,7 @@ class Middleware:
                     nonlocal status
                     if message["type"] == "http.response.start":
                         status = message["status"]
-                        message["headers"] = [*message["headers"], *marks(context)]
+                        message["headers"] = [*message["headers"], *self.marks(context)]
                     elif message["type"] == "http.response.body" and not message.get("more_body"):
                         return end(message)
                     return send(message)
@@ -110,7 +112,7 @@ class Middleware:
             nonlocal status
             if message["type"] == "websocket.accept":
                 status = 101
-                message["headers"] = [*message.get("headers", ()), *marks(context)]
+                message["headers"] = [*message.get("headers", ()), *self.marks(context)]
             elif message["type"] == "websocket.close" and status == 499:
                 status = 403  # as the server will say
             return send(message)
@@ -208,7 +210,7 @@ class Middleware:
         raw = [(name.lower().encode(), value.encode()) for name, value in headers]
         if problem.kind.slug in CLOSING:
             raw.append((b"connection", b"close"))
-        await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *marks(context)]})
+        await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *self.marks(context)]})
         await send({"type": f"{kind}.body", "body": body})
         return status
 
@@ -232,6 +234,11 @@ def marks(context: RequestContext) -> list[tuple[bytes, bytes]]:
         (b"x-request-id", context.request_id.encode()),
         (b"traceparent", context.trace.header().encode()),
     ]
+
+
+def raw_marks(marks: Callable) -> Callable[[RequestContext], list[tuple[bytes, bytes]]]:
+    """Those of `Requests`, as ASGI has headers."""
+    return lambda context: [(name.lower().encode(), value.encode()) for name, value in marks(context)]
 
 
 def is_chunked(scope) -> bool:

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from apps.servers import websockets, workers
 from apps.service.problems import Problem
 from apps.service.requests import Requests
+from apps.service.timing import ARRIVAL
 
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
@@ -250,7 +251,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self.scope.get("method", ""), path or self.scope.get("path", "")
             )
             status, headers, body = requests.refuse(context, problem)
-            headers += [("X-Request-ID", context.request_id), ("Connection", "close")]
+            headers += [*requests.marks(context), ("Connection", "close")]
             lines = [
                 f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
                 *(f"{n.lower()}: {v}" for n, v in headers),
@@ -265,4 +266,15 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self.scope["refused"] = True
             requests.close(context, status)
 
-    return StrictProtocol
+    class TimedProtocol(StrictProtocol):
+        """Knows when a request's first byte came, and when its last."""
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.scope[ARRIVAL] = time.perf_counter(), None
+
+        def on_message_complete(self) -> None:
+            self.scope[ARRIVAL] = self.scope[ARRIVAL][0], time.perf_counter()
+            super().on_message_complete()
+
+    return TimedProtocol if limits.server_timing else StrictProtocol

@@ -1,6 +1,7 @@
 """waitress's parser of HTTP, made strict: it refuses what RFC 9112 lets or wants a server refuse."""
 
 import re
+from time import perf_counter
 
 from waitress.parser import HTTPRequestParser, ParsingError, unquote_bytes_to_wsgi
 from waitress.utilities import BadRequest
@@ -22,6 +23,7 @@ class StrictParser(HTTPRequestParser):
 
     requests: Requests
     problem: Problem | None = None  # where the error is not the head's
+    arrival: tuple[float, float] | None = None  # see TimedParser
     target_bytes = header_count = header_bytes = 0
     ahead = b""  # what came with its end, and is the next request's
     _received = 0
@@ -102,6 +104,21 @@ class StrictParser(HTTPRequestParser):
             self.expect_continue = False
 
 
+class TimedParser(StrictParser):
+    """Knows when the request's first byte came, and when its last."""
+
+    def __init__(self, adj) -> None:
+        super().__init__(adj)
+        self._begun = perf_counter()
+
+    def received(self, data: bytes) -> int:
+        consumed = super().received(data)
+        if self.completed:
+            self.arrival = self._begun, perf_counter()
+        return consumed
+
+
 def strict_parser(requests: Requests) -> type[StrictParser]:
     """The parser with a service's limits: waitress makes one for each request, and hands it none."""
-    return type("Parser", (StrictParser,), {"requests": requests})
+    base = TimedParser if requests.settings.server_timing else StrictParser
+    return type("Parser", (base,), {"requests": requests})

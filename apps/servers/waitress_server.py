@@ -21,6 +21,7 @@ from apps.servers.waitress_parser import FRAMING_ALLOWED, StrictParser, strict_p
 from apps.servers.wsgi import MEASURED, SPARE_THREADS
 from apps.service.problems import Problem
 from apps.service.requests import RequestContext, Requests
+from apps.service.timing import ARRIVAL
 
 SWEEP_SECONDS = 0.5
 LINGER_SECONDS = 2  # for a client that was refused to finish what it is sending, and read why
@@ -152,6 +153,7 @@ def strict(requests: Requests) -> type[HTTPChannel]:
         def get_environment(self) -> dict:
             environ = super().get_environment()
             environ[MEASURED] = (0,)
+            environ[ARRIVAL] = self.request.arrival
             environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
             return environ
 
@@ -197,11 +199,7 @@ def strict(requests: Requests) -> type[HTTPChannel]:
             context = open_context(self.request)
             status, headers, body = requests.refuse(context, self.problem_of(context))
             self.status = f"{status} {HTTPStatus(status).phrase}"
-            self.response_headers = [
-                *headers,
-                ("X-Request-ID", context.request_id),
-                ("Traceparent", context.trace.header()),
-            ]
+            self.response_headers = [*headers, *requests.marks(context)]
             self.set_close_on_finish()
             self.channel.linger = True
             self.write(b"" if context.method == "HEAD" else body)

@@ -31,7 +31,7 @@ class Middleware:
         def answer(line: str, headers: list, exc_info=None):
             nonlocal status, sent
             status, sent = int(line[:3]), headers
-            return start_response(line, [*headers, *marks(context)], exc_info)
+            return start_response(line, [*headers, *requests.marks(context)], exc_info)
 
         try:
             try:
@@ -41,6 +41,7 @@ class Middleware:
                     context.body = self.read(environ, context)
                     environ["wsgi.input"] = BytesIO(context.body)
                     environ["CONTENT_LENGTH"] = str(len(context.body))
+                context.trace.received(environ)
                 requests.admit(context)
                 if environ["PATH_INFO"].startswith("//"):  # Werkzeug would fold them
                     raise of_status(404)
@@ -186,8 +187,3 @@ def is_whole(first: bytes, headers: list[tuple[str, str]]) -> bool:
 def current_context() -> RequestContext:
     """The one that this thread is busy with."""
     return current.context
-
-
-def marks(context: RequestContext) -> list[tuple[str, str]]:
-    """What every answer carries: the request's id, and where its trace is to be found."""
-    return [("X-Request-ID", context.request_id), ("Traceparent", context.trace.header())]

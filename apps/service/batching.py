@@ -16,10 +16,12 @@ ROWS_AT_ONCE = 4096
 
 
 class Outcome(NamedTuple):
-    """The answer for n rows: raw labels or values, and for classifiers that have them n rows of shares."""
+    """The answer for n rows: raw labels or values, and for classifiers that have them n rows of shares.
+    `seconds`: how long the model took for it, and for those that were predicted with it."""
 
     predictions: list
     probabilities: list[list[float]] | None
+    seconds: float = 0
 
 
 Predict = Callable[[list[list[float]]], Outcome]
@@ -130,7 +132,7 @@ class Concurrency:
 def answer(batch: list[Waiting], predict: Predict) -> list[tuple]:
     """Each future of the batch with its Outcome, or with the exception that its rows alone lead to."""
     try:
-        predictions, probabilities = predict([row for rows, _ in batch for row in rows])
+        predictions, probabilities, seconds = predict([row for rows, _ in batch for row in rows])
     except Exception as error:
         if len(batch) == 1:
             return [(batch[0][1], error)]
@@ -139,7 +141,7 @@ def answer(batch: list[Waiting], predict: Predict) -> list[tuple]:
     for rows, future in batch:
         end = start + len(rows)
         shares = None if probabilities is None else probabilities[start:end]
-        answers.append((future, Outcome(predictions[start:end], shares)))
+        answers.append((future, Outcome(predictions[start:end], shares, seconds)))
         start = end
     return answers
 

@@ -68,17 +68,19 @@ class Serving:
 
     def predict(self, rows: list[list[float]]) -> Outcome:
         """The model's answer, as plain values. ValueError for what JSON has no word for."""
+        started = time.perf_counter()
         predictions, probabilities = self._predict(np.array(rows, self._dtype))
+        seconds = time.perf_counter() - started
         answers = predictions.tolist()
         if predictions.dtype.kind == "f" and not all(map(isfinite, answers)):
             raise ValueError("the model's answer is not a finite number")
         if probabilities is None:
-            return Outcome(answers, None)
+            return Outcome(answers, None, seconds)
         shares = probabilities.tolist()
         for row in shares:
             if not isfinite(sum(row)):
                 raise ValueError("a probability is not a finite number")
-        return Outcome(answers, shares)
+        return Outcome(answers, shares, seconds)
 
 
 class Model:

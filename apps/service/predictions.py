@@ -70,9 +70,10 @@ class Predictor:
         return self._predict(rows)
 
     def _predict(self, rows: list[list[float]]) -> Outcome:
-        started = perf_counter()
+        started, trace = perf_counter(), self._context.trace
         serving, future = self.serving, None
-        with self._context.trace.span("predict"):
+        trace.lap("validate")
+        with trace.span("predict"):
             try:
                 if serving.inline and len(rows) <= INLINE_ROWS:
                     outcome = serving.predict(rows)
@@ -84,6 +85,7 @@ class Predictor:
                 raise self._too_slow() from None
             except Exception as error:
                 raise self._failed(error) from None
+            trace.lap("wait", ago=outcome.seconds)
         return self._count(started, outcome)
 
     def _check(self, rows: list[list[float]]) -> None:
@@ -132,9 +134,10 @@ class AsyncPredictor(Predictor):
         return self._predict(rows)
 
     async def _predict(self, rows: list[list[float]]) -> Outcome:
-        started = perf_counter()
+        started, trace = perf_counter(), self._context.trace
         serving = self.serving
-        with self._context.trace.span("predict"):
+        trace.lap("validate")
+        with trace.span("predict"):
             try:
                 if not serving.inline or len(rows) > INLINE_ROWS:
                     waiting = serving.batcher.submit_from_loop(rows)
@@ -147,6 +150,7 @@ class AsyncPredictor(Predictor):
                 raise self._too_slow() from None
             except Exception as error:
                 raise self._failed(error) from None
+            trace.lap("wait", ago=outcome.seconds)
         return self._count(started, outcome)
 
 

@@ -12,6 +12,8 @@ from time import perf_counter
 from apps.service.batching import Concurrency
 from apps.service.problems import MEDIA_TYPE, Problem, of_status, render
 from apps.service.templates import OTHER, Templates
+from apps.service.timing import Timed
+from apps.service.tracing import Trace
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII).fullmatch
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
@@ -47,7 +49,9 @@ class Requests:
 
     def __init__(self, settings, log, request_log, metrics, tracing) -> None:
         self.settings, self._log, self._request_log = settings, log, request_log
-        self._metrics, self._tracing = metrics, tracing
+        self._metrics = metrics
+        self._begin_trace = timed(tracing.begin) if settings.server_timing else tracing.begin
+        self.marks = timed_marks if settings.server_timing else marks
         self.in_flight = 0
         self._max_in_flight = settings.max_in_flight
         self._lock = threading.Lock()
@@ -80,7 +84,7 @@ class Requests:
             context.request_id = request_id
         else:
             context.request_id = f"{getrandbits(128):032x}"
-        context.trace = self._tracing.begin(traceparent, context.method, context.route)
+        context.trace = self._begin_trace(traceparent, context.method, context.route)
         context.target_bytes, context.header_count = target_bytes, header_count
         context.header_bytes = header_bytes
         context.content_type, context.content_encoding = content_type, content_encoding
@@ -191,3 +195,18 @@ class Requests:
         return Problem(
             "internal-error", "the server has a fault; its log has the details under this request's id"
         )
+
+
+def timed(begin: Callable[..., Trace]) -> Callable[..., Trace]:
+    """Traces that measure the phases of their requests too."""
+    return lambda *request: Timed(begin(*request))
+
+
+def marks(context: RequestContext) -> list[tuple[str, str]]:
+    """What every answer carries: the request's id, and where its trace is to be found."""
+    return [("X-Request-ID", context.request_id), ("Traceparent", context.trace.header())]
+
+
+def timed_marks(context: RequestContext) -> list[tuple[str, str]]:
+    """The same, and where the time went."""
+    return [*marks(context), ("Server-Timing", context.trace.timing())]

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
 
+    server_timing: bool = Field(
+        False, description="answers tell where their time went (Server-Timing); not for strangers"
+    )
+
     @property
     def exporter_port(self) -> int:
         """The port of /metrics; 0 for none."""

@@ -63,6 +63,12 @@ class Trace:
         """A part of the request, as a context manager."""
         return NOTHING
 
+    def received(self, carrier: Mapping) -> None:
+        """The request is there. `carrier`: its ASGI scope or its WSGI environ. Measured in timing.py only."""
+
+    def lap(self, phase: str, ago: float = 0) -> None:
+        """A phase has ended, `ago` seconds before now. Measured in timing.py only."""
+
     def end(self, status: int) -> None:
         pass
 

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import httpx
@@ -91,7 +92,7 @@ class Server:
         self.name, self.kind = name, KINDS[name]
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
-        self.log = LOGS / f"{name}-{self.port}.log"
+        self.log = log_of(name, self.port)
         self._strange = ""
         self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)  # no proxy for 127.0.0.1
         settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self.kind.env, **(env or {})}
@@ -239,6 +240,11 @@ def serve(
         yield server
     finally:
         server.stop()
+
+
+def log_of(name: str, port: int) -> Path:
+    """The file that a server of this name on this port logs to."""
+    return LOGS / f"{name}-{port}.log"
 
 
 def free_port(first: int | None = None) -> int:

@@ -4,6 +4,7 @@ Bad clients are in test_hostile.py and beside it."""
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from promises import check_answer, comparable
@@ -185,3 +186,46 @@ def test_the_same_row_gets_the_same_bytes_every_time(full):
     body = json.dumps({"features": ROW}).encode()
     answers = {post(server.url, body, request_id="same").body for server in full.values() for _ in range(20)}
     assert len(answers) == 1
+
+
+TENSOR = {"name": "features", "shape": [1, 4], "datatype": "FP64", "data": ROW}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/predict", b'{"features":["5.1",3.5,1.4,0.2]}', "features[0] is text, expected a number"),
+        ("/predict", b'{"features":[5.1,3.5,null,0.2]}', "features[2] is null, expected a number"),
+        ("/predict", b'{"feature":[5.1,3.5,1.4,0.2]}', "a name is not one of these: features"),
+        ("/predict", b"{}", "a name is missing: features"),
+        ("/predict", b'{"features":[5.1,3.5', "it breaks off at line 1, column 20"),
+        (
+            "/predict/batch",
+            b'{"instances":[[5.1],[true]]}',
+            "instances[1][0] is true or false, expected a number",
+        ),
+        (
+            "/v2/models/iris/infer",
+            json.dumps({"inputs": [TENSOR | {"data": [5.1, {}]}]}).encode(),
+            "inputs[0].data[1] is an object, expected a number or a list",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_told_in_words(full, path, body, words):
+    answer = same(full, request_bytes("POST", path, {"Content-Type": "application/json"}, body))
+    assert answer.status == 400
+    assert json.loads(answer.body)["detail"].endswith(f": {words}")
+
+
+def test_a_body_of_the_longest_numbers_is_answered_while_others_are_served(full):
+    """As many as fit, of those on which a parser may spend long. tests/service/test_faults.py says on which
+    parser they are not spent."""
+    body = b'{"features":[' + b",".join([b"1.2345678901234567e-300"] * 43_000) + b"]}"
+    for server in full.values():
+        with ThreadPoolExecutor(4) as clients:
+            large = [clients.submit(post, server.url, body) for _ in range(8)]
+            small = [post(server.url, json.dumps({"features": ROW}).encode()) for _ in range(20)]
+        assert {answer.status for answer in small} == {200}
+        for answer in (waiting.result() for waiting in large):
+            assert answer.status == 400
+            assert json.loads(answer.body)["detail"].endswith("got 43000")

@@ -87,3 +87,12 @@ def test_no_token_has_a_default():
 def test_the_image_and_the_kit_install_with_the_same_uv():
     kit = (ROOT / "kit" / "environment.py").read_text(encoding="utf-8")
     assert re.search(r"uv==[\d.]+", DOCKERFILE)[0] == re.search(r"uv==[\d.]+", kit)[0]
+
+
+def test_a_browser_is_sent_where_the_servers_are_published():
+    """The page finds them by their services' names, which mean nothing outside."""
+    told = COMPOSE["services"]["ui"]["environment"]
+    for name in ("fastapi", "flask"):
+        published = COMPOSE["services"][name]["ports"][0].rpartition(":")[0]
+        assert told[f"{name.upper()}_PUBLIC_URL"] == f"http://{published}"
+        assert told[f"{name.upper()}_URL"].startswith(f"http://{name}:")

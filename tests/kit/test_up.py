@@ -9,12 +9,14 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from tests.kit.project import Project
+from ui.trail import log_line
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends a SIGINT to one process, which Windows cannot")
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
@@ -93,6 +95,9 @@ def test_everything_runs_finds_each_other_and_leaves_nothing(up):
     children = everything.children()
     of_page = next(child for child in children if "streamlit" in child.cmdline())
     assert of_page.environ()["FLASK_URL"] == flask
+    told = httpx.post(f"{flask}/predict", json=ROW, headers={"X-Request-ID": "followed"}, trust_env=False)
+    assert "predict;dur=" in told.headers["server-timing"]  # the page draws it, and shows its line of the log
+    assert log_line(Path(of_page.environ()["FLASK_LOG"]), "followed")
 
     lab = everything.address("JupyterLab")
     address, token = lab.split("/lab/tree/notebooks?token=")
