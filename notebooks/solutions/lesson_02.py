@@ -25,7 +25,7 @@ def load_checked(path, expected):
 def agrees(predict, golden):
     predictions, probabilities = predict([row.features for row in golden])
     same = np.array([row.prediction for row in golden]) == predictions
-    # Near, not equal: the card holds 64-bit numbers and an ONNX model computes in 32.
+    # Near, not equal: the card holds 64-bit numbers, and our ONNX export computes in 32.
     near = abs(np.array([row.probabilities for row in golden]) - probabilities) < 0.001
     return bool(same.all() and near.all())
 

@@ -33,3 +33,30 @@ def fingerprint(path):
 def is_loaded(server):
     # The log knows, and reading it sets nothing off. Both quotes count: `model not loaded` is another event.
     return '"event": "model loaded"' in server.log.read_text(encoding="utf-8")
+
+
+# %% 4.5
+def create_app(load):
+    app = Flask(__name__)
+    try:
+        # In the factory, so before anybody can ask. A local name: each call has its own.
+        model = load()
+    except Exception:
+        model = None
+
+    @app.post("/predict")
+    def predict():
+        if model is None:
+            abort(503, "no model")
+        return {"prediction": model(request.json["features"])}
+
+    @app.get("/health")
+    def health():
+        return {"status": "ok"} if model is not None else abort(503, "no model")
+
+    # For all of Werkzeug's refusals: abort's own, and those that no view has a part in.
+    @app.errorhandler(HTTPException)
+    def refused(error):
+        return {"detail": error.description}, error.code
+
+    return app

@@ -39,6 +39,11 @@ def the_score_of_knowing_nothing(answers):
             f"{share:.3f} is the share of the rarer class, so your rule says the less common one every time. "
             "Which of the two would you bet on?"
         )
+    if isclose(share, 1 / 3, abs_tol=0.0051):
+        raise NotYet(
+            "0.333 is the baseline of Iris, with its three species; expected that of these samples. Which "
+            "dataset do your counts come from?"
+        )
     if isclose(share, 0.5):
         raise NotYet(
             "0.5 would be right if the two classes were equally common; expected a figure counted "
@@ -66,13 +71,19 @@ def the_honest_figure(answers):
     y_train, y_test = answers["y_train"], answers["y_test"]
     tree = DecisionTreeClassifier(random_state=0).fit(X_train, y_train)
     expected = tree.score(X_test, y_test)
+    everything = tree.score(np.concatenate([X_train, X_test]), np.concatenate([y_train, y_test]))
     swapped = DecisionTreeClassifier(random_state=0).fit(X_test, y_test).score(X_train, y_train)
     if isclose(accuracy, expected, abs_tol=0.0051):
         return f"{accuracy:.3f}: good, and short of perfect. That is the figure to put in a report."
     if isclose(accuracy, 1.0):
         raise NotYet(
-            "1.0 is what this tree gets for rows that it has already seen. Were the rows you scored it "
-            "on among the rows you fitted it on?"
+            "1.0 is what this tree gets for rows that it has already seen (and what `model`, which is no "
+            "tree, got for the test rows). Was your tree fitted on X_train alone, and scored on X_test?"
+        )
+    if isclose(accuracy, everything, abs_tol=0.0051):
+        raise NotYet(
+            f"{accuracy:.3f} is the score on all 150 rows, 120 of which the tree has seen. On which rows can "
+            "it only be right by knowing?"
         )
     if isclose(accuracy, swapped, abs_tol=0.0051):
         raise NotYet(
@@ -80,8 +91,8 @@ def the_honest_figure(answers):
             "of the two should teach?"
         )
     raise NotYet(
-        f"expected the tree fitted on X_train and scored on X_test, got {accuracy:.3f}. Which rows did you "
-        "use?"
+        f"expected the tree with random_state=0, fitted once on X_train and scored on X_test, got "
+        f"{accuracy:.3f}. Which tree did you score, and on which rows?"
     )
 
 
@@ -109,7 +120,7 @@ def ask_by_name(answers):
         if said_in_order != expected:
             raise NotYet(
                 f"expected {expected}, got {said_in_order}, even with the entries in the model's order. "
-                "Which index belongs to which name?"
+                "In which order do your numbers reach the model, and which name belongs to its answer?"
             )
         if said != said_in_order:
             raise NotYet(
@@ -146,11 +157,14 @@ def the_row_that_no_flower_resembles(answers):
                 f"expected a list of names, got {shown(got)}. Could two features be outside at once?"
             )
         if sorted(map(str, got)) != sorted(expected):
+            if any(name not in names for name in got):
+                question = "Is each entry of your list the name of a feature?"
             raise NotYet(f"{why}: expected {expected}, got {shown(list(got))}. {question}")
 
     ask(middle, "an ordinary flower", "Which flower is outside of what?")
     ask([*middle[:3], high[3] + 1], "a petal 1 cm too wide", "Do you look for values that are too large?")
     ask([low[0] - 1, *middle[1:]], "a sepal 1 cm too short", "Do you look for values that are too small?")
     ask(low, "a flower with the smallest training values", "Is the smallest value itself outside?")
+    ask(high, "a flower with the largest training values", "Is the largest value itself outside?")
     ask([0.2, 1.4, 3.5, 5.1], "the reversed row", "Do you stop at the first one that you find?")
     return "the reversed row is caught before the model sees it. A server can do this too, and ours will."

@@ -1,16 +1,11 @@
 """The checks of lesson 03."""
 
-import asyncio
 import json
-import tempfile
-from pathlib import Path
 
-import joblib
-from fastapi import FastAPI
 from pydantic import ValidationError
 
-from ..answers import named
 from ..exercises import NotTried, NotYet, exercise, shown
+from . import lifespans, routes
 
 # --- 3.1
 
@@ -20,22 +15,6 @@ async def surviving_lifespan(app):
     app.state.model = joblib.load(app.state.path)
     yield
 """
-BROKEN = {"a path with no file": None, "a file that is no model": b"not a model\n", "an empty file": b""}
-
-
-class WhileServing(Exception):
-    """An error of the app, which is none of the lifespan's business."""
-
-
-async def _enter(lifespan, path: Path, raises: Exception | None = None):
-    """What `app.state` holds after startup; the app then raises, if asked to."""
-    app = FastAPI()
-    app.state.path = path
-    async with lifespan(app):
-        state = dict(app.state._state)
-        if raises:
-            raise raises
-    return state
 
 
 @exercise(
@@ -50,70 +29,9 @@ async def _enter(lifespan, path: Path, raises: Exception | None = None):
 def a_lifespan_that_survives(answers):
     answers.not_tried_if_cell_is(LIFESPAN)
     lifespan = answers["surviving_lifespan"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.pkl"
-        joblib.dump("a model", path)
-        _check_whole(lifespan, path)
-        path.unlink()
-        for what, content in BROKEN.items():
-            if content is not None:
-                path.write_bytes(content)
-            _check_broken(lifespan, path, what)
-        joblib.dump("a model", path)
-        _check_serving(lifespan, path)
+    lifespans.expect_one(lifespan)
+    lifespans.expect_it_survives(lifespan)
     return "it starts whatever the file is like, says why it has no model, and leaves later errors alone."
-
-
-def _check_broken(lifespan, path, what):
-    try:
-        state = asyncio.run(_enter(lifespan, path))
-    except Exception as error:
-        raise NotYet(
-            f"with {what}, the startup raised {named(error)}; expected a server that starts. "
-            "Which errors does your `except` let through?"
-        ) from error
-    if state.get("model", ...) is not None:
-        value = "missing" if "model" not in state else shown(state["model"])
-        raise NotYet(
-            f"with {what}, `app.state.model` is {value}; expected None. "
-            "Which line sets it when loading fails?"
-        )
-    reason = state.get("reason")
-    if not isinstance(reason, str) or not reason.strip():
-        raise NotYet(
-            f"with {what}, `app.state.reason` is {shown(reason)}; expected a text that says something. "
-            "What can you say of an error whose own text is empty?"
-        )
-
-
-def _check_whole(lifespan, path):
-    try:
-        state = asyncio.run(_enter(lifespan, path))
-    except Exception as error:
-        raise NotYet(f"with a good file, it raised {named(error)}. Where does it come from?") from error
-    if state.get("model") != "a model":
-        raise NotYet(
-            "with a good file, the model was not in `app.state.model` when the first request came. "
-            "Does it come into memory before the `yield`, or after?"
-        )
-    if state.get("reason") != "":
-        raise NotYet(
-            f"with a good file, `app.state.reason` is {shown(state.get('reason'))}; expected ''. "
-            "Where do you set it when all is well?"
-        )
-
-
-def _check_serving(lifespan, path):
-    try:
-        asyncio.run(_enter(lifespan, path, raises=WhileServing()))
-    except WhileServing:
-        return
-    except Exception:  # such as the RuntimeError of a generator that yields twice
-        pass
-    raise NotYet(
-        "an error that came up while the app was serving did not come out again: your lifespan took it for a "
-        "failed load. Which lines have to be inside the `try`?"
-    )
 
 
 # --- 3.2
@@ -141,7 +59,7 @@ REFUSE = {
     "What is the lowest humidity?": {"humidity": -1},
     "What is the highest humidity?": {"humidity": 101},
     "Which type is a number that is neither NaN nor infinite?": {"celsius": float("nan")},
-    "Is every field required?": {"humidity": None},
+    "Is null a whole number?": {"humidity": None},
 }
 
 
@@ -168,7 +86,14 @@ def types_for_a_greenhouse(answers):
         body = RIGHT | change
         if not _refusal(climate, body):
             raise NotYet(f"{json.dumps(body)} was taken, expected a refusal. {question}")
-    return f"{len(TAKE)} right bodies taken, {len(REFUSE)} wrong ones refused, and nothing was converted."
+    for field in RIGHT:
+        body = {name: value for name, value in RIGHT.items() if name != field}
+        if not _refusal(climate, body):
+            raise NotYet(
+                f"{json.dumps(body)} was taken, although `{field}` is missing, expected a refusal. What does "
+                "pydantic take for a field that has a default and did not come?"
+            )
+    return f"{len(TAKE)} right bodies taken, {len(REFUSE) + len(RIGHT)} wrong ones refused."
 
 
 def _refusal(model_class, body: dict) -> str:
@@ -182,6 +107,36 @@ def _refusal(model_class, body: dict) -> str:
 
 
 # --- 3.3
+
+GARDEN = """
+MEDIANS = {"sepal length": 5.8, "sepal width": 3.0, "petal length": 4.35, "petal width": 1.3}
+garden = FastAPI()
+
+class Length(BaseModel):
+    name: str
+    value: float
+    unit: str
+
+# your route
+"""
+
+
+@exercise(
+    "3.3",
+    hints=(
+        "Which two parameters has the function, and which of them stands in the path?",
+        "Which type and which default make `unit` a query parameter that may be left out?",
+        "What does the function do before `MEDIANS[name]`, and does it `raise` or `return` there?",
+    ),
+)
+def a_route_of_your_own(answers):
+    answers.not_tried_if_cell_is(GARDEN)
+    garden = answers["garden"]
+    routes.expect_medians(garden)
+    return "four names in two units, and each mistake has the status that it should."
+
+
+# --- 3.4
 
 
 def _line(event: str, **fields) -> str:
@@ -202,16 +157,23 @@ LOGS = {
     "a server with a warning in its log": ([NO_JSON, MISSING, STARTED], "No such file: 'model.pkl'"),
     "a server that failed twice, for two reasons": ([MISSING, STARTED, BROKEN_FILE], "EOFError()"),
     "a server that failed and then recovered": ([MISSING, STARTED, LOADED, _line("predicted", ms=0.7)], None),
+    "a server that had a model, was started again, and then had none": (
+        [LOADED, STARTED, _line("Shutting down"), MISSING, STARTED],
+        "No such file: 'model.pkl'",
+    ),
 }
 ASK = {
     "a server with a warning in its log": "Which lines are JSON, and what do you do with the others?",
     "a server that failed twice, for two reasons": "Which of the two holds now, the first or the last?",
     "a server that failed and then recovered": "What does `model loaded` say about the failure before it?",
+    "a server that had a model, was started again, and then had none": (
+        "Does `model loaded` say anything about a failure that comes after it?"
+    ),
 }
 
 
 @exercise(
-    "3.3",
+    "3.4",
     hints=(
         "What does `log.splitlines()` give, and with which character does every JSON line begin?",
         "If you walk through the lines with a variable `error = None`, when do you set it, and when do you "
@@ -224,19 +186,29 @@ def read_the_log(answers):
         got = why_no_model("\n".join(lines))
         if got != expected:
             question = ASK.get(what, "Which line of that log decides?")
+            if isinstance(got, dict):
+                question = "Which part of that line is asked for?"
+            if expected is None and not got:
+                question = "What is asked for where nothing failed?"
             raise NotYet(f"for the log of {what}, expected {shown(expected)}, got {shown(got)}. {question}")
     return f"{len(LOGS)} logs read, and what was mended is not reported as broken."
 
 
-# --- 3.4
+# --- 3.5
+
+FLOWERS = {
+    "setosa": [5.1, 3.5, 1.4, 0.2],
+    "versicolor": [7.0, 3.2, 4.7, 1.4],
+    "virginica": [6.3, 3.3, 6.0, 2.5],
+}
 
 
 @exercise(
-    "3.4",
+    "3.5",
     seconds=30,
     hints=(
         "Which file does the reason name, how many bytes has it, and how many has `MODEL`?",
-        "Which function put a file in its place in the section before?",
+        "What in the module `shutil` copies a file, and which path must the copy have?",
         "After you have done it, what makes the server look at the file again?",
     ),
 )
@@ -256,10 +228,13 @@ def mend_it_while_it_runs(answers):
             "this server never failed to load: it is another process, and who used the first was cut off. "
             "What can you change without starting anything?"
         )
-    answer = patient.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
-    if answer.status_code != 200 or answer.json() != {"prediction": [0]}:
-        raise NotYet(
-            f"it has a model again, but for a setosa it answers {answer.status_code} {answer.text.strip()}, "
-            'expected 200 {"prediction":[0]}. Is that the model of lesson 01?'
-        )
+    for number, (species, features) in enumerate(FLOWERS.items()):
+        answer = patient.post("/predict", json={"features": features})
+        if answer.status_code != 200 or answer.json() != {"prediction": [number]}:
+            raise NotYet(
+                f"it has a model again, but for a {species} it answers {answer.status_code} "
+                f'{answer.text.strip()}, expected 200 {{"prediction":[{number}]}}. This server keeps '
+                "the model that it has, so run the cell that starts `patient` again. Which file is the model "
+                "of lesson 01?"
+            )
     return "the same process that could not predict now does; its log has the failure and the recovery."

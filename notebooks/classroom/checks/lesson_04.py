@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -11,13 +10,16 @@ from flask import Flask, request
 from .. import ROOT
 from ..exercises import NotYet, exercise, shown
 from ..servers import serve
+from . import routes
+from .locks import CALLERS, LOCKS, CountingLock, call_together, taken
+from .openings import opened_for_reading
 
 FLOWER = {"features": [5.1, 3.5, 1.4, 0.2]}
 
 # --- 4.1
 
 
-def _lazy_app(loads: list, *, model_is_there: bool = True) -> Flask:
+def _lazy_app(loads: list, *, model_is_there: bool = True, features: int = 4) -> Flask:
     """An app with the guide's two routes; a load takes 0.2 s and leaves its mark in `loads`."""
     app, model = Flask("lazy"), []
 
@@ -33,7 +35,11 @@ def _lazy_app(loads: list, *, model_is_there: bool = True) -> Flask:
         body = request.get_json(silent=True)
         if not isinstance(body, dict) or "features" not in body:
             return {"detail": "expected features"}, 400
-        return ({"prediction": [0]}, 200) if has_model() else ({"detail": "no model"}, 503)
+        if not has_model():
+            return {"detail": "no model"}, 503
+        if len(body["features"]) != features:
+            return {"detail": f"expected {features} features"}, 400
+        return {"prediction": [0]}
 
     @app.get("/health")
     def health():
@@ -68,6 +74,12 @@ def let_nobody_be_the_first(answers):
             f"with its model in memory, warm_up(app) returned {shown(said)}, expected True. "
             "What does the status of the answer tell you?"
         )
+    said = warm_up(_lazy_app([], features=13))
+    if said is not True:
+        raise NotYet(
+            f"for an app whose model takes 13 features, warm_up(app) returned {shown(said)}, expected True: "
+            "the app has its model. Which of the two routes needs no features?"
+        )
     said = warm_up(_lazy_app([], model_is_there=False))
     if said is not False:
         raise NotYet(
@@ -90,55 +102,6 @@ class LazyModel:
                 self.model = self.load()
             return self.model
 """
-CALLERS = 8
-LOCKS = (type(threading.Lock()), type(threading.RLock()))
-
-
-class CountingLock:
-    """A lock that knows how often it was taken."""
-
-    def __init__(self):
-        self.taken, self._lock = 0, threading.Lock()
-
-    def acquire(self, *args, **kwargs):
-        self.taken += 1
-        return self._lock.acquire(*args, **kwargs)
-
-    def release(self):
-        self._lock.release()
-
-    def locked(self):
-        return self._lock.locked()
-
-    def __enter__(self):
-        return self.acquire()
-
-    def __exit__(self, *_):
-        self.release()
-
-
-def taken(locks: dict[str, CountingLock]) -> int:
-    return sum(lock.taken for lock in locks.values())
-
-
-def _call_together(get) -> list:
-    """What `get()` gave to each of the callers: a value or the error; fewer than CALLERS if some hang."""
-    barrier, got = threading.Barrier(CALLERS), []
-
-    def caller():
-        barrier.wait()
-        try:
-            got.append(get())
-        except Exception as error:
-            got.append(error)
-
-    threads = [threading.Thread(target=caller, daemon=True) for _ in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + 5
-    for thread in threads:
-        thread.join(max(0, deadline - time.monotonic()))
-    return got
 
 
 @exercise(
@@ -162,7 +125,7 @@ def the_lock_in_the_right_place(answers):
     lazy = answers["LazyModel"](load)
     locks = {name: CountingLock() for name, value in vars(lazy).items() if isinstance(value, LOCKS)}
     vars(lazy).update(locks)
-    _check_first_callers(_call_together(lazy.get), model, len(loads), taken(locks))
+    _check_first_callers(call_together(lazy.get), model, len(loads), taken(locks))
     before = taken(locks)
     for _ in range(CALLERS):
         if lazy.get() is not model:
@@ -189,7 +152,8 @@ def _check_first_callers(got: list, model, loads: int, taken: int):
     if loads != 1 and not taken:
         raise NotYet(
             f"{CALLERS} requests together loaded the model {loads} times, expected 1, and nobody took "
-            "a lock. What keeps the second one out while the first is loading?"
+            "the lock that `__init__` made for all of them. What keeps the second one out while the first "
+            "is loading?"
         )
     if loads != 1:
         raise NotYet(
@@ -217,13 +181,18 @@ def _check_first_callers(got: list, model, loads: int, taken: int):
 )
 def when_is_it_worth_trying_again(answers):
     fingerprint = answers.function("fingerprint")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, opened_for_reading() as opened:
         path = Path(folder) / "model.pkl"
         missing = fingerprint(path)
         _same("the file was missing, and still is", missing, fingerprint(path))
         path.write_bytes(b"first model")
         os.utime(path, (1_000_000, 1_000_000))
         first = fingerprint(path)
+        if str(path) in opened:
+            raise NotYet(
+                "the fingerprint read the file to make it, expected not a byte of it to be read: with 2 GB, "
+                "each request would wait for that. Who knows something about a file without opening it?"
+            )
         _other("the file has appeared", missing, first)
         time.sleep(0.05)
         _same("nothing has happened", first, fingerprint(path))
@@ -231,7 +200,10 @@ def when_is_it_worth_trying_again(answers):
         _same("somebody only read the file", first, fingerprint(path))
         path.write_bytes(b"other model")  # of the same size
         os.utime(path, (3_000_000, 3_000_000))
-        _other("the file was replaced by another of the same size", first, fingerprint(path))
+        later = fingerprint(path)
+        _other("the file was replaced by another of the same size", first, later)
+        os.utime(path, ns=(3_000_000_250_000_000, 3_000_000_250_000_000))
+        _other("the file was replaced again a quarter of a second later", later, fingerprint(path))
         path.unlink()
         _other("the file has disappeared", first, fingerprint(path))
     return "it changes when the file does, and only then."
@@ -277,6 +249,9 @@ def look_without_touching(answers):
             )
         server.get("/health")
         _expect(is_loaded(server), True, "whose /health was asked, so that it loaded")
+        for _ in range(60):
+            server.post("/predict", json=FLOWER)
+        _expect(is_loaded(server), True, "that loaded its model some while ago, and has predicted since")
     BROKEN.parent.mkdir(parents=True, exist_ok=True)
     BROKEN.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     with serve("minimal_flask", env={"MODEL_PATH": str(BROKEN)}) as server:
@@ -285,8 +260,30 @@ def look_without_touching(answers):
 
 
 def _expect(got, expected: bool, which: str):
+    if got is None:
+        raise NotYet(
+            f"for a server {which}, is_loaded(server) gave None, expected {expected}. Does each way through "
+            "it end in a `return`?"
+        )
     if got is not expected:
         raise NotYet(
             f"for a server {which}, is_loaded(server) is {shown(got)}, expected {expected}. "
             "Which line of its log decides?"
         )
+
+
+# --- 4.5
+
+
+@exercise(
+    "4.5",
+    hints=(
+        "Where does `load()` stand: in the factory, or in a view?",
+        "What can a view see that was defined inside the factory, beside it?",
+        "Which handler of this lesson answered for every refusal, the 405 included?",
+    ),
+)
+def a_factory_that_loads_at_once(answers):
+    create_app = answers.function("create_app")
+    routes.expect_factory(create_app)
+    return "loaded once, before anybody asked; two apps keep two models; every refusal is JSON."
