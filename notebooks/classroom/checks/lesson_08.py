@@ -295,6 +295,14 @@ async def nothing_asked() -> Sum:
     return Sum(total=0)
 
 
+calls: list[int] = []
+
+
+async def with_a_bug(row: Row) -> Sum:
+    calls.append(1)
+    raise ValueError("a bug of the view's")
+
+
 # A view, what is special about it, its address, a body, and what to ask who serves it otherwise.
 GOOD, BAD = {"features": [1.0, 2.0]}, {"feature": [1.0]}
 VIEWS = (
@@ -349,6 +357,13 @@ def what_the_compiler_does_not_know(answers):
                     f"{what} and {body}: the status is right ({got.status_code}), and not the answer: "
                     f"expected {shown(expected.json())}, got {shown(got.json())}. {question}"
                 )
+    calls.clear()
+    status = served(with_a_bug, route_class, "a view with a bug").post("/view", json=GOOD).status_code
+    if (status, len(calls)) != (500, 1):
+        raise NotYet(
+            f"a view that raises a ValueError of its own was called {len(calls)} times and gave {status}, "
+            "expected once and 500: it is a bug, and no bad body. What is inside of your `try`?"
+        )
     if interpreted(served(one_body, route_class, "")):
         raise NotYet(
             "every answer is right, and FastAPI gives them all: a view with one model went through "

@@ -372,3 +372,28 @@ class CarefulRoute(APIRoute):
             return await own(request)
 
         return handle
+
+
+# %% 8.4 | was called 2 times and gave 500, expected once
+import inspect
+
+
+class CarefulRoute(APIRoute):
+    def get_route_handler(self):
+        own, view = super().get_route_handler(), self.endpoint
+        types = get_type_hints(view)
+        write = TypeAdapter(types.pop("return")).dump_json
+        models = [each for each in types.values() if issubclass(each, BaseModel)]
+        if len(types) != 1 or len(models) != 1 or not inspect.iscoroutinefunction(view):
+            return own
+        [(name, body_type)] = types.items()
+        read = TypeAdapter(body_type).validate_json
+
+        async def handle(request):
+            try:
+                answer = await view(**{name: read(await request.body())})
+                return Response(write(answer), media_type="application/json")
+            except ValueError:
+                return await own(request)
+
+        return handle
