@@ -1,11 +1,13 @@
 """The checks of lesson 05."""
 
-import asyncio
+import contextlib
 import io
-import random
+import math
 from collections.abc import Mapping
 
 import httpx
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from ..exercises import NotYet, exercise, shown
 from ..servers import Server
@@ -49,6 +51,13 @@ PAIRS = (
         "Whose fault is a 400, and whose a 503?",
     ),
     (
+        "in the status (400 and 404)",
+        answer(400, '{"detail":"no"}', JSON),
+        answer(404, '{"detail":"no"}', JSON),
+        False,
+        "Do you compare the whole status, or its first digit?",
+    ),
+    (
         "in Content-Type, with the same body",
         answer(200, '{"prediction":[0]}', JSON),
         answer(200, '{"prediction":[0]}', {"Content-Type": "text/plain"}),
@@ -61,6 +70,13 @@ PAIRS = (
         answer(405, '{"detail":"no"}', JSON),
         False,
         "What does `a.headers.get(name)` give where there is no such header?",
+    ),
+    (
+        "in where Location sends a client",
+        answer(307, "", {"Location": "/predict"}),
+        answer(307, "", {"Location": "/login"}),
+        False,
+        "Is each of HEADERS_THAT_MATTER compared?",
     ),
     (
         "in kind: an HTML page and JSON",
@@ -141,10 +157,12 @@ def where_they_differ(answers):
             "no server is running, expected FastAPI or Flask. Have you run the cell that starts them?"
         )
     known, agreeing = list(answers["CASES"].values()), []
+    tabled = len(known)
     for what, case in cases.items():
         status, request = taken_apart(what, case)
         if request in [complete(each) for each in known]:
-            raise NotYet(f"{what!r}: the table above has this very request. What else could a client send?")
+            whose = "your own table" if request in known[tabled:] else "the table above"
+            raise NotYet(f"{what!r}: {whose} has this very request. What else could a client send?")
         known.append(request)
         if (gets := asked(pages[0], request).status_code) != status:
             raise NotYet(
@@ -179,12 +197,10 @@ def complete(request: tuple) -> tuple:
     return (*request, *("", "application/json")[len(request) - 2 :])
 
 
-def asked(client, request: tuple) -> httpx.Response:
-    """The answer of a live server, or of an app behind an httpx client of either kind."""
+def asked(client, request: tuple):
+    """The answer of a live server, or of an app behind a client."""
     method, path, body, content_type = request
     headers = {"Content-Type": content_type} if content_type else {}
-    if isinstance(client, httpx.AsyncClient):
-        return asyncio.run(client.request(method, path, content=body, headers=headers))
     return client.request(method, path, content=body, headers=headers)
 
 
@@ -258,6 +274,13 @@ def a_third_server(answers):
             got = asked(client, complete(request))
             if fault := fault_of(got, status):
                 raise NotYet(f"{what} gets {fault}. {question}")
+    with app.test_request_context("/predict"), contextlib.suppress(RuntimeError):
+        bug = app.make_response(app.handle_user_exception(RuntimeError("a bug of the server's")))
+        if bug.status_code < 500:
+            raise NotYet(
+                f"every promise is kept, and a bug of your own (a RuntimeError) gets {bug.status_code}, "
+                "expected 500. Who would look for it, if the client is told that it is their mistake?"
+            )
     return f"{len(PROMISES)} promises kept. A client cannot tell it from the other two."
 
 
@@ -277,43 +300,63 @@ def fault_of(got: httpx.Response, status: int) -> str:
     return ""
 
 
+FLOWERS = ([5.1, 3.5, 1.4, 0.2], [70.0, 32.0, 47.0, 14.0])
+
+
 @exercise(
     "5.4",
     hints=(
-        "In a sorted list of 100 values, which one has 95 values that are no larger, itself included?",
-        "Places are counted from 1 and Python counts from 0. For 20 values, what is the index of the 19th?",
-        "For 10 values, 95 % of them is 9.5. Which whole number of values makes *at least* that, and what "
-        "does `math.ceil` do?",
+        "A dependency's parameters are read as those of a view are. What does FastAPI make of `unit: str` in "
+        "the one and in the other?",
+        "`HTTPException` is an exception. What does one do with it: give it back, or …?",
+        "Who calls `factor`, if the view has a parameter `times: Annotated[float, Depends(factor)]`? And "
+        "what does a router do before an app includes it?",
     ),
+    seconds=20,
 )
-def p95_by_definition(answers):
-    p95 = answers.function("p95")
-    for n in (100, 20, 40, 10, 1, 300):
-        values = [float(value) for value in range(1, n + 1)]
-        random.Random(n).shuffle(values)
-        given = list(values)
-        got, expected = p95(given), float(-(-95 * n // 100))
-        if given != values:
+def a_dependency_of_your_own(answers):
+    answers.function("factor"), answers.function("create_scaler")
+    factor, create = answers["factor"], answers.function("create_scaler")
+    first, second = create(), create()
+    if not isinstance(first, FastAPI):
+        raise NotYet(f"`create_scaler()` gave {shown(first)}, expected a FastAPI app. What do you return?")
+    if first is second:
+        raise NotYet("two calls gave the same app, expected a new one each. Where is it made?")
+    for features in FLOWERS:
+        scaled(first, "", features, features)
+        scaled(first, "?unit=cm", features, features)
+        scaled(first, "?unit=mm", features, [0.1 * value for value in features])
+    for unit in ("inch", "", "MM"):
+        got = post(first, f"?unit={unit}", FLOWERS[0])
+        if got.status_code != 400:
             raise NotYet(
-                "the caller's list is in another order than before, expected it untouched. `sort()` sorts "
-                "in place; what gives a new list?"
+                f"unit={unit!r} gets {got.status_code}, expected 400. Which units do you let through, and do "
+                "you `raise`?"
             )
-        if got != expected:
-            raise NotYet(p95_mistake(got, expected, values))
-    return "measured values only, and the caller's list untouched. One in twenty took longer than that."
+    first.dependency_overrides[factor] = lambda: 7.0
+    scaled(
+        first, "?unit=mm", FLOWERS[0], [7 * value for value in FLOWERS[0]], " with a test's own factor, 7,"
+    )
+    scaled(second, "", FLOWERS[0], FLOWERS[0], " in a second app, where nothing was replaced,")
+    return "the query decides, the view does not know it, and a test can decide instead."
 
 
-def p95_mistake(got, expected: float, values: list[float]) -> str:
-    n = len(values)
-    said = f"of the values 1 to {n}, in any order, expected {expected:g}, got {shown(got)}"
-    if got == n > 1 and got != expected + 1:
-        return f"{said}: the largest. What would one single slow request do to that figure?"
-    if got == expected + 1:
-        return f"{said}: one place too far. Which index has the first value of a list?"
-    if got == expected - 1:
-        return f"{said}: one place too early. Are at least 95 % of the values no larger than that?"
-    if got == sum(values) / n:
-        return f"{said}: the average. How many of the values are no larger than it?"
-    if isinstance(got, float) and got not in values:
-        return f"{said}, which nobody measured. Which of the values is the first with 95 % at or below?"
-    return f"{said}. Did you sort before you counted?"
+def post(app: FastAPI, query: str, features: list[float]):
+    client = TestClient(app, raise_server_exceptions=False)
+    return client.post(f"/v1/scale{query}", json={"features": features})
+
+
+def scaled(app: FastAPI, query: str, features: list[float], expected: list[float], when: str = "") -> None:
+    """Raises NotYet unless the app answers with the expected numbers."""
+    got = post(app, query, features)
+    case = f"POST /v1/scale{query}{when}"
+    if got.status_code == 404:
+        raise NotYet(f"{case} gets 404. Has the router its prefix, and has the app included it?")
+    if got.status_code != 200:
+        raise NotYet(f"{case} gets {got.status_code}, expected 200. What does `/docs` say that it takes?")
+    body = got.json()
+    if not isinstance(body, dict) or list(body) != ["features"]:
+        raise NotYet(f'{case} gave {shown(body)}, expected {{"features": […]}}. What does the view return?')
+    if len(body["features"]) != len(expected) or not all(map(math.isclose, body["features"], expected)):
+        question = "Who decides the factor, the view or the dependency?" if when else "What is multiplied?"
+        raise NotYet(f"{case} gave {shown(body['features'])}, expected {shown(expected)}. {question}")

@@ -26,6 +26,7 @@ ANSWERS = (
     (429, {"Retry-After": "30"}, WAIT, "Which comes first, the digit or the header?"),
     (503, {}, TELL, "Nobody said when. How long would you wait?"),
     (503, {"Retry-After": "0"}, WAIT, "Is the header there?"),
+    (200, SECOND, USE, "Is that an error?"),
     (201, {}, USE, "Is 200 the only status that begins with a 2?"),
     (204, {}, USE, "Is 200 the only status that begins with a 2?"),
 )
@@ -35,7 +36,8 @@ ANSWERS = (
     "6.1",
     hints=(
         "An answer of httpx has `status_code` and `headers`. Which of the two cuts across the other?",
-        "If you ask for the header first, how few comparisons of the status are left?",
+        "Once the successes are out of the way: if you ask for the header next, how few comparisons of the "
+        "status are left?",
         "`answer.status_code // 100` is the first digit. Which digit says that nothing is wrong?",
     ),
 )
@@ -60,6 +62,7 @@ CANARY, CARD = "hunter2", 4111111111111111
 BODIES = (
     (f'{{"features": ["{CANARY}", 3.5]}}', ("features", "0", "number"), "What are `loc` and `msg` here?"),
     ('{"features": [5.1, 3.5, NaN]}', ("features", "2", "finite"), "What are `loc` and `msg` here?"),
+    ('{"features": [1.0, "a", "b"]}', ("1", "number"), "Which of the errors is the first?"),
     ("{}", ("features", "required"), "What are `loc` and `msg` here?"),
     (f'{{"features": {CARD}}}', ("features", "array|list"), "What are `loc` and `msg` here?"),
     (
@@ -121,6 +124,7 @@ LOG = "\n".join(
         entry("request", "ticket-4710", status=400, problem="invalid-json"),
         entry("prediction failed", "ticket-47", error="ValueError"),
         entry("request", "ticket-47", status=400, problem="prediction-failed"),
+        entry("answer logged elsewhere", "ticket-47"),
         json.dumps({"event": "stopped"}),
         "{ also not JSON: ticket-4711",
         entry("request", "ticket-9", status=200, trace_id="ticket-4799"),
@@ -234,6 +238,13 @@ class Endless(Exception):
 )
 def patience_with_an_end(answers):
     ask_patiently = answers.function("ask_patiently")
+    if {"sleep", "time", "asyncio"} & set(
+        getattr(answers["ask_patiently"], "__code__", entry.__code__).co_names
+    ):
+        raise NotYet(
+            "your function waits with a `sleep` of its own, expected the argument `sleep`: `sleep(seconds)`. "
+            "How else could the check see how long you wait, without waiting?"
+        )
     for what, script, budget, pauses, status, question in SCRIPTS:
         slept, sent = [], []
 
@@ -258,6 +269,11 @@ def patience_with_an_end(answers):
         if slept and not all(isinstance(pause, int | float) for pause in slept):
             raise NotYet(
                 f"{said}: expected to sleep for numbers, got {shown(slept[0])}. What is a header's type?"
+            )
+        if pauses and not slept and len(sent) > 1:
+            raise NotYet(
+                f"{said}: expected pauses of {pauses} s, and it was sent {len(sent)} times with no pause. "
+                "What is the argument `sleep` for?"
             )
         if slept != pauses:
             raise NotYet(f"{said}: expected pauses of {pauses} s, got {slept}. {question}")

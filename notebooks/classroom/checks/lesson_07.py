@@ -150,6 +150,7 @@ CASES = (
     ([9, 0, 9, 0, 9, 0], 5, 3, None, "Is it three *in a row*?"),
     ([0, 9, 9, 0, 9, 9, 9, 9], 5, 3, 6, "What becomes of a run when a reading is good again?"),
     ([5, 5, 5, 5], 5, 2, None, "Is 5 above 5?"),
+    ([0, 9, 9], 5, 3, None, "How many bad readings are there at the end?"),
     ([9], 5, 1, 0, "With `hold` 1, the first bad reading is enough. Which index has it?"),
     ([], 5, 2, None, "What is there to fire at?"),
 )

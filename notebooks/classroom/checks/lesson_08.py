@@ -5,8 +5,13 @@ import inspect
 import math
 import threading
 import time
+from typing import Annotated
 
-import numpy as np
+import fastapi.routing
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from ..answers import named
 from ..exercises import NotYet, exercise, shown
@@ -14,6 +19,7 @@ from ..exercises import NotYet, exercise, shown
 # --- 8.1
 
 COSTS = {"model": 300.0, "framework": 100.0}
+WHOLE = {"model": 10, "framework": 5, "network": 2}  # whole numbers, which // and / divide differently
 MANY = {"read": 10.0, "model": 30.0, "write": 40.0, "framework": 120.0}
 
 
@@ -32,6 +38,8 @@ def what_it_would_gain(answers):
         (MANY, "write", 4),
         (MANY, "read", 1_000_000),
         (MANY, "model", 1),
+        (WHOLE, "model", 4),
+        (WHOLE, "framework", 1.5),
     ):
         given = dict(costs)
         before, rest = sum(costs.values()), sum(costs.values()) - costs[part]
@@ -44,7 +52,9 @@ def what_it_would_gain(answers):
             raise NotYet(f"your function changed the dictionary it was given to {given}. Who else reads it?")
         if isinstance(said, (int, float)) and math.isclose(said, expected, rel_tol=1e-6):
             continue
-        if said == factor:
+        if isinstance(said, (int, float)) and said in divided_whole(before, rest, costs[part], factor):
+            question = "That is what `//` gives, which drops what is behind the point. What does `/` give?"
+        elif said == factor:
             question = "That is what the part gains. How much of the whole is the part?"
         elif isinstance(said, (int, float)) and math.isclose(said, 1 / expected, rel_tol=1e-6):
             question = "That is the new time as a share of the old. Which way round is a gain?"
@@ -56,6 +66,15 @@ def what_it_would_gain(answers):
             question = "What is the whole before, and after?"
         raise NotYet(f"{case}, expected {expected:.3g}, got {shown(said)}. {question}")
     return "the whole before, divided by the whole after. No part can gain more than it has."
+
+
+def divided_whole(before: float, rest: float, part: float, factor: float) -> tuple:
+    """What the gain comes to with // in one place or in both."""
+    return (
+        before / (rest + part // factor),
+        before // (rest + part / factor),
+        before // (rest + part // factor),
+    )
 
 
 # --- 8.2
@@ -223,72 +242,160 @@ def one_bad_row(answers):
 
 # --- 8.4
 
-NAMES_OF = """
-NAMES = ["setosa", "versicolor", "virginica"]
-
-def names_of(rows):
-    names = []
-    for row in rows:
-        names.append(NAMES[model.predict([row])[0]])
-    return names
+COMPILED = """
+class CarefulRoute(APIRoute):
+    def get_route_handler(self):
+        types, view = get_type_hints(self.endpoint), self.endpoint
+        write = TypeAdapter(types.pop("return")).dump_json
+        [(name, body_type)] = types.items()
+        read = TypeAdapter(body_type).validate_json
+        async def handle(request):
+            answer = await view(**{name: read(await request.body())})
+            return Response(write(answer), media_type="application/json")
+        return handle
 """
-ROWS, ENOUGH, ROUNDS = 200, 5, 4
+
+
+class Row(BaseModel):
+    features: list[float]
+
+
+class Sum(BaseModel):
+    total: float
+
+
+async def wanted() -> float:
+    return 10.0
+
+
+Wanted = Annotated[float, Depends(wanted)]
+
+
+async def one_body(row: Row) -> Sum:
+    return Sum(total=sum(row.features))
+
+
+async def with_query(row: Row, times: float = 2.0) -> Sum:
+    return Sum(total=times * sum(row.features))
+
+
+async def only_query(times: float = 2.0) -> Sum:
+    return Sum(total=times)
+
+
+async def with_dependency(row: Row, more: Wanted) -> Sum:
+    return Sum(total=more + sum(row.features))
+
+
+def plain_def(row: Row) -> Sum:
+    return Sum(total=sum(row.features))
+
+
+async def nothing_asked() -> Sum:
+    return Sum(total=0)
+
+
+calls: list[int] = []
+
+
+async def with_a_bug(row: Row) -> Sum:
+    calls.append(1)
+    raise ValueError("a bug of the view's")
+
+
+# A view, what is special about it, its address, a body, and what to ask who serves it otherwise.
+GOOD, BAD = {"features": [1.0, 2.0]}, {"feature": [1.0]}
+VIEWS = (
+    (one_body, "a view with one model", "/view", "What does `handle` do with the body?"),
+    (
+        with_query,
+        "a view with a query parameter beside its body",
+        "/view?times=3",
+        "How many are in `types`?",
+    ),
+    (with_dependency, "a view with a dependency", "/view", "How many are in `types`?"),
+    (only_query, "a view whose only parameter is no model", "/view?times=3", "Of what type is it?"),
+    (nothing_asked, "a view without parameters", "/view", "How many are in `types`?"),
+    (plain_def, "a view that is a plain `def`", "/view", "What can one `await`, and how can one tell?"),
+)
 
 
 @exercise(
     "8.4",
     hints=(
-        "How often is `model.predict` called for two hundred rows, and how often must it be?",
-        "`model.predict(rows)` takes all of them. What does it give, and how do its numbers become names?",
+        "`own = super().get_route_handler()` is FastAPI's handler of this view. In which cases do you return "
+        "it, and in which could your `handle` await it?",
+        "`inspect.iscoroutinefunction(view)` knows an `async def`. What knows that a type is a pydantic "
+        "model, and that it is a class at all?",
+        "Where `read` raises a ValidationError, who knows how FastAPI answers, and has the body still?",
     ),
-    seconds=40,
+    seconds=30,
 )
-def five_times_as_fast(answers):
-    answers.not_tried_if_cell_is(NAMES_OF)
-    names_of, model = answers.function("names_of"), answers["model"]
-    names = ["setosa", "versicolor", "virginica"]
-
-    def slow(rows: list) -> list:
-        return [names[model.predict([row])[0]] for row in rows]
-
-    best = 0.0
-    for number in range(ROUNDS):  # the best of several: a busy moment is nobody's fault
-        rows = some_rows(number)
-        expected, before = timed(slow, rows)
-        said, after = timed(names_of, rows)
-        compare(said, expected)
-        best = max(best, before / after)
-        if best >= ENOUGH:
-            return f"the same names, and {best:.0f} times as fast."
-    raise NotYet(
-        f"the same names, good, and {best:.1f} times as fast, expected {ENOUGH} or more. How often is "
-        "`predict` called now?"
-    )
-
-
-def compare(said, expected: list) -> None:
-    """Raises NotYet where these are not the names in their order."""
-    if said is None:
-        raise NotYet("expected a list of names, got None. Does your function end in a `return`?")
-    if len(said) != len(expected):
-        raise NotYet(f"for {len(expected)} rows got {len(said)} names. Which rows are left out?")
-    if not all(isinstance(name, str) for name in said):
-        raise NotYet(f"expected names, got {shown(said[0])} for a {expected[0]}. What does NAMES do?")
-    if list(said) != expected:
-        wrong = sum(a != b for a, b in zip(said, expected, strict=True))
-        order = ", the right ones in another order" if sorted(said) == sorted(expected) else ""
-        raise NotYet(f"{wrong} of {len(expected)} names differ{order}. Which row's name comes first?")
-    if not isinstance(said, list):
-        raise NotYet(f"the names are right, and no list: {shown(said)}. Can json.dumps write that?")
-
-
-def some_rows(seed: int) -> list[list[float]]:
-    """Rows of a size that flowers have, others each time."""
-    chance = np.random.default_rng([8, seed])
-    return chance.uniform([4.3, 2.0, 1.0, 0.1], [7.9, 4.4, 6.9, 2.5], size=(ROWS, 4)).round(1).tolist()
+def what_the_compiler_does_not_know(answers):
+    answers.not_tried_if_cell_is(COMPILED)
+    route_class = answers["CarefulRoute"]
+    if not (isinstance(route_class, type) and issubclass(route_class, APIRoute)):
+        raise NotYet(f"`CarefulRoute` is {shown(route_class)}, expected a class made of APIRoute. Which one?")
+    for view, what, path, question in VIEWS:
+        ours, theirs = served(view, route_class, what), served(view, APIRoute, what)
+        for sent, body in (
+            (GOOD, "a good body"),
+            (BAD, "a body that is not as the model wants"),
+            (5, "the body 5"),
+        ):
+            got, expected = (client.post(path, json=sent) for client in (ours, theirs))
+            if got.status_code != expected.status_code:
+                if view is one_body and sent is BAD:
+                    question = "Who would have known how FastAPI answers?"
+                raise NotYet(
+                    f"{what} and {body}: expected {expected.status_code} as from FastAPI, got "
+                    f"{got.status_code}. {question}"
+                )
+            if got.json() != expected.json():
+                question = "Whose words are these?" if view is one_body else question
+                raise NotYet(
+                    f"{what} and {body}: the status is right ({got.status_code}), and not the answer: "
+                    f"expected {shown(expected.json())}, got {shown(got.json())}. {question}"
+                )
+    calls.clear()
+    status = served(with_a_bug, route_class, "a view with a bug").post("/view", json=GOOD).status_code
+    if (status, len(calls)) != (500, 1):
+        raise NotYet(
+            f"a view that raises a ValueError of its own was called {len(calls)} times and gave {status}, "
+            "expected once and 500: it is a bug, and no bad body. What is inside of your `try`?"
+        )
+    if interpreted(served(one_body, route_class, "")):
+        raise NotYet(
+            "every answer is right, and FastAPI gives them all: a view with one model went through "
+            "`solve_dependencies`, expected it to be called directly. In which case do you return `handle`?"
+        )
+    return f"one view compiled, {len(VIEWS) - 1} left to FastAPI, and nobody can tell by the answers."
 
 
-def timed(call, rows: list) -> tuple[object, float]:
-    started = time.perf_counter()
-    found = call([list(row) for row in rows])
-    return found, time.perf_counter() - started
+def served(view, route_class: type[APIRoute], what: str) -> TestClient:
+    """A client of an app with this one view. Raises NotYet where no app can be made."""
+    app, router = FastAPI(), APIRouter(route_class=route_class)
+    try:
+        router.post("/view")(view)
+        app.include_router(router)
+    except Exception as error:
+        raise NotYet(
+            f"{what}: making its route raised {named(error)}. Is this a view that you know?"
+        ) from error
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def interpreted(client: TestClient) -> bool:
+    """Whether FastAPI solved the view's dependencies for a good request."""
+    own, calls = fastapi.routing.solve_dependencies, []
+
+    def counting(*arguments, **options):
+        calls.append(1)
+        return own(*arguments, **options)
+
+    fastapi.routing.solve_dependencies = counting
+    try:
+        client.post("/view", json=GOOD)
+    finally:
+        fastapi.routing.solve_dependencies = own
+    return bool(calls)

@@ -55,6 +55,36 @@ def same_answer(a, b):
     print(a.status_code == b.status_code)
 
 
+# %% 5.1 | Is each of HEADERS_THAT_MATTER compared
+def same_answer(a, b):
+    def body(answer):
+        try:
+            return answer.json()
+        except ValueError:
+            return answer.text
+
+    same = all(a.headers.get(name) == b.headers.get(name) for name in ("content-type", "allow"))
+    return same and a.status_code == b.status_code and body(a) == body(b)
+
+
+# %% 5.1 | Do you compare the whole status, or its first digit
+def same_answer(a, b):
+    def body(answer):
+        try:
+            return answer.json()
+        except ValueError:
+            return answer.text
+
+    same = all(a.headers.get(name) == b.headers.get(name) for name in ("content-type", "allow", "location"))
+    return same and a.status_code // 100 == b.status_code // 100 and body(a) == body(b)
+
+
+# %% 5.1 | only in the order of the names in their JSON: expected True
+def same_answer(a, b):
+    same = all(a.headers.get(name) == b.headers.get(name) for name in ("content-type", "allow", "location"))
+    return same and a.status_code == b.status_code and a.text.strip() == b.text.strip()
+
+
 # %% 5.2 | gives 200 on both naive apps
 more_cases = {
     "text": (400, "POST", "/predict", '{"features": ["5.1", "3.5", "1.4", "0.2"]}'),
@@ -76,6 +106,19 @@ more_cases = [(400, "POST", "/predict", "null")]
 
 # %% 5.2 | expected three requests, got 1
 more_cases = {"null": (400, "POST", "/predict", "null")}
+
+# %% 5.2 | your own table has this very request
+more_cases = {
+    "null": (400, "POST", "/predict", "null"),
+    "nothing": (400, "POST", "/predict", "null", "application/json"),
+    "a list": (400, "POST", "/predict", "[]"),
+}
+
+# %% 5.2 | you expect '400' (a str), and our page answered 400
+more_cases = {"null": ("400", "POST", "/predict", "null")}
+
+# %% 5.2 | gives 404 on both naive apps
+more_cases = {"a typing error": (404, "POST", "/predcit", "{}")}
 
 # %% 5.3 | expected {"prediction": [0]}
 third = Flask("third")
@@ -186,38 +229,212 @@ def third_refused(error):
     return {"detail": error.name}, error.code
 
 
-# %% 5.4 | one place too far
-def p95(latencies):
-    return sorted(latencies)[int(len(latencies) * 0.95)]
+# %% 5.3 | three numbers gets status 500, expected 400
+from flask import abort
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+third = Flask("third")
+third.logger.disabled = True
 
 
-# %% 5.4 | in another order than before
-def p95(latencies):
-    latencies.sort()
-    return latencies[-(-95 * len(latencies) // 100) - 1]
+@third.post("/predict")
+def third_predict():
+    if request.mimetype != "application/json":
+        abort(400)
+    features = StrictFlower.model_validate_json(request.get_data()).features
+    return {"prediction": model.predict([features]).tolist()}
 
 
-# %% 5.4 | which nobody measured
-def p95(latencies):
-    return float(np.percentile(latencies, 95))
+@third.errorhandler(ValidationError)
+def third_invalid(error):
+    return {"detail": "invalid input"}, 400
 
 
-# %% 5.4 | the largest
-def p95(latencies):
-    return max(latencies)
+@third.errorhandler(HTTPException)
+def third_refused(error):
+    response = error.get_response()
+    response.data, response.content_type = json.dumps({"detail": error.name}), "application/json"
+    return response
 
 
-# %% 5.4 | Did you sort before you counted
-def p95(latencies):
-    return latencies[94 * len(latencies) // 100]
+# %% 5.3 | a bug of your own (a RuntimeError) gets 400, expected 500
+from flask import abort
+from werkzeug.exceptions import HTTPException
+
+third = Flask("third")
 
 
-# %% 5.4 | one place too early
-def p95(latencies):
-    place = int(0.95 * len(latencies))
-    return sorted(latencies)[max(place, 1) - 1]
+@third.post("/predict")
+def third_predict():
+    if request.mimetype != "application/json":
+        abort(400)
+    features = StrictFlower.model_validate_json(request.get_data()).features
+    return {"prediction": model.predict([features]).tolist()}
 
 
-# %% 5.4 | the average
-def p95(latencies):
-    return sum(latencies) / len(latencies)
+@third.errorhandler(Exception)
+def third_invalid(error):
+    return {"detail": "invalid input"}, 400
+
+
+@third.errorhandler(HTTPException)
+def third_refused(error):
+    response = error.get_response()
+    response.data, response.content_type = json.dumps({"detail": error.name}), "application/json"
+    return response
+
+
+# %% 5.3 | expected {"detail": "…"}
+from flask import abort
+from werkzeug.exceptions import HTTPException
+
+third = Flask("third")
+
+
+@third.post("/predict")
+def third_predict():
+    if request.mimetype != "application/json":
+        abort(400)
+    features = StrictFlower.model_validate_json(request.get_data()).features
+    return {"prediction": model.predict([features]).tolist()}
+
+
+@third.errorhandler(ValueError)
+def third_invalid(error):
+    return {"error": "invalid input"}, 400
+
+
+@third.errorhandler(HTTPException)
+def third_refused(error):
+    response = error.get_response()
+    response.data, response.content_type = json.dumps({"error": error.name}), "application/json"
+    return response
+
+
+# %% 5.4 | Who decides the factor, the view or the dependency
+from fastapi import HTTPException
+
+
+def factor(unit: str = "cm"):
+    if unit not in ("cm", "mm"):
+        raise HTTPException(400, "expected cm or mm")
+    return 0.1 if unit == "mm" else 1.0
+
+
+def create_scaler():
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/scale")
+    def scale(flower: Flower, unit: str = "cm"):
+        return {"features": [factor(unit) * value for value in flower.features]}
+
+    app = FastAPI()
+    app.include_router(router)
+    return app
+
+
+# %% 5.4 | Has the router its prefix, and has the app included it
+from fastapi import HTTPException
+
+
+def factor(unit: str = "cm"):
+    if unit not in ("cm", "mm"):
+        raise HTTPException(400, "expected cm or mm")
+    return 0.1 if unit == "mm" else 1.0
+
+
+def create_scaler():
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/scale")
+    def scale(flower: Flower, times: Annotated[float, Depends(factor)]):
+        return {"features": [times * value for value in flower.features]}
+
+    return FastAPI()
+
+
+# %% 5.4 | unit='inch' gets 500, expected 400
+from fastapi import HTTPException
+
+
+def factor(unit: str = "cm"):
+    if unit not in ("cm", "mm"):
+        return HTTPException(400, "expected cm or mm")
+    return 0.1 if unit == "mm" else 1.0
+
+
+def create_scaler():
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/scale")
+    def scale(flower: Flower, times: Annotated[float, Depends(factor)]):
+        return {"features": [times * value for value in flower.features]}
+
+    app = FastAPI()
+    app.include_router(router)
+    return app
+
+
+# %% 5.4 | two calls gave the same app
+from fastapi import HTTPException
+
+
+def factor(unit: str = "cm"):
+    if unit not in ("cm", "mm"):
+        raise HTTPException(400, "expected cm or mm")
+    return 0.1 if unit == "mm" else 1.0
+
+
+scaler = FastAPI()
+
+
+@scaler.post("/v1/scale")
+def scale(flower: Flower, times: Annotated[float, Depends(factor)]):
+    return {"features": [times * value for value in flower.features]}
+
+
+def create_scaler():
+    return scaler
+
+
+# %% 5.4 | unit='inch' gets 200, expected 400
+from fastapi import HTTPException
+
+
+def factor(unit: str = "cm"):
+    return 0.1 if unit == "mm" else 1.0
+
+
+def create_scaler():
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/scale")
+    def scale(flower: Flower, times: Annotated[float, Depends(factor)]):
+        return {"features": [times * value for value in flower.features]}
+
+    app = FastAPI()
+    app.include_router(router)
+    return app
+
+
+# %% 5.4 | What is multiplied
+from fastapi import HTTPException
+
+
+def factor(unit: str = "cm"):
+    if unit not in ("cm", "mm"):
+        raise HTTPException(400, "expected cm or mm")
+    return 10.0 if unit == "mm" else 1.0
+
+
+def create_scaler():
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/scale")
+    def scale(flower: Flower, times: Annotated[float, Depends(factor)]):
+        return {"features": [times * value for value in flower.features]}
+
+    app = FastAPI()
+    app.include_router(router)
+    return app

@@ -46,6 +46,32 @@ def problems(lines):
     return Counter(l["problem"] for l in lines if l["event"] == "request" and "problem" in l).most_common()
 
 
+# %% 7.1 | Which differ
+from collections import Counter
+
+
+def problems(lines):
+    return dict(Counter(l["problem"] for l in lines if l.get("status") == 400).most_common())
+
+
+# %% 7.1 | and their order is ['invalid-json'
+from collections import Counter
+
+
+def problems(lines):
+    found = Counter(l["problem"] for l in lines if l["event"] == "request" and "problem" in l)
+    return dict(sorted(found.items()))
+
+
+# %% 7.1 | Is each line counted once
+def problems(lines):
+    found = {}
+    for line in lines:
+        if line["event"] == "request" and "problem" in line:
+            found[line["problem"]] = found.get(line["problem"], 0)
+    return found
+
+
 # %% 7.2 | gave a negative rate
 def rate(readings):
     return (readings[-1][1] - readings[0][1]) / (readings[-1][0] - readings[0][0])
@@ -71,6 +97,27 @@ def rate(readings):
 # %% 7.2 | expected a number, got None
 def rate(readings):
     print(readings)
+
+
+# %% 7.2 | Are the readings equally far apart
+def rate(readings):
+    gained = [(b if b < a else b - a) / (then - now) for (now, a), (then, b) in zip(readings, readings[1:])]
+    return sum(gained) / len(gained)
+
+
+# %% 7.2 | what did it gain
+def rate(readings):
+    values = [value for _, value in readings]
+    return (max(values) - min(values)) / (readings[-1][0] - readings[0][0])
+
+
+# %% 7.2 | It was started again twice here
+def rate(readings):
+    values = [value for _, value in readings]
+    gained = values[-1] - values[0]
+    if gained < 0:
+        gained = max(values) - values[0] + values[-1]
+    return gained / (readings[-1][0] - readings[0][0])
 
 
 # %% 7.3 | These are whole lengths. What of them did the children take
@@ -102,6 +149,34 @@ def own_time(spans):
 # %% 7.3 | expected a dictionary of names and times, got
 def own_time(spans):
     return [span.end - span.start for span in spans]
+
+
+# %% 7.3 | raised KeyError
+def own_time(spans):
+    own, names = {}, {}
+    for span in spans:
+        names[span.span_id] = span.name
+        own[span.name] = span.end - span.start
+        if span.parent_id:
+            own[names[span.parent_id]] -= span.end - span.start
+    return own
+
+
+# %% 7.3 | its two children 5 and 2 of that
+def own_time(spans):
+    own = {}
+    for span in spans:
+        child = next((other for other in spans if other.parent_id == span.span_id), None)
+        own[span.name] = span.end - span.start - (child.end - child.start if child else 0)
+    return own
+
+
+# %% 7.3 | `load` is the child of `predict`
+def own_time(spans):
+    first = min(spans, key=lambda span: span.start)
+    own = {span.name: span.end - span.start for span in spans}
+    own[first.name] -= sum(span.end - span.start for span in spans if span is not first)
+    return own
 
 
 # %% 7.4 | at which of them is that known
@@ -137,3 +212,36 @@ def fires(readings, limit, hold):
         if run == hold:
             return index
     return False
+
+
+# %% 7.4 | at which of them is that known?
+def fires(readings, limit, hold):
+    for index in range(len(readings)):
+        if all(value > limit for value in readings[index : index + hold]):
+            return index
+
+
+# %% 7.4 | How many bad readings are there at the end
+def fires(readings, limit, hold):
+    for index in range(len(readings)):
+        run = readings[index : index + hold]
+        if all(value > limit for value in run):
+            return index + hold - 1
+
+
+# %% 7.4 | What becomes of a run when a reading is good again
+def fires(readings, limit, hold):
+    run = 0
+    for index, value in enumerate(readings):
+        run = run + 1 if value > limit else max(run - 1, 0)
+        if run == hold:
+            return index
+
+
+# %% 7.4 | expected 3, got None
+def fires(readings, limit, hold):
+    run = 0
+    for index, value in enumerate(readings):
+        run = run + 1 if value > limit else 0
+        if run > hold:
+            return index
