@@ -59,8 +59,8 @@ class Application(FastAPI):
         return app
 
     def add_router(self, router: APIRouter) -> list[str]:
-        """`include_router`, which would build a compiled route's handler anew for each request. Returns the
-        paths of those that are not compiled. Where the app has dependencies, it is `include_router`."""
+        """`include_router`, which would look a compiled route up anew for each request. Returns the paths of
+        those that are not compiled. Where the app has dependencies, it is `include_router`."""
         if self.router.dependencies:
             self.include_router(router)
             return [route.path for route in router.routes]
