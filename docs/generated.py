@@ -5,11 +5,11 @@ import inspect
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import nbformat
@@ -25,15 +25,19 @@ from apps.service.openapi import EVERYWHERE, ID
 from apps.service.problems import KINDS, Problem, render
 from apps.service.settings import Settings
 from apps.service.tracing import Tracing
+from benchmarks.__main__ import main as bench
 from docs import schemas
 from kit import commands as kit
-from model_training import datasets
+from model_training import adopt, datasets, train
 from model_training.card import Card
 from model_training.export import export
-from model_training.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULE_OF = {"train": "model_training.train", "adopt": "model_training.adopt", "bench": "benchmarks"}
+OWN_HELP = {
+    "train": train.main,
+    "adopt": adopt.main,
+    "bench": bench,
+}  # of commands that hand on their arguments
 SECONDS_TO_LOAD = 60
 
 
@@ -77,7 +81,7 @@ def iris() -> tuple[Card, dict]:
     options = Settings.model_construct(log_level="error", log_format="text")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "iris"
-        card = export(train(datasets.load("iris")), path)
+        card = export(train.train(datasets.load("iris")), path)
         log, counted = configure(options), Metrics("fastapi_app")
         model = Model(path, "onnx", log, counted)
         tracing = Tracing(options, "fastapi_app")
@@ -217,12 +221,14 @@ def options_of(command: str) -> str:
     """The part of its help that lists what it takes; nothing for `test`, whose options are pytest's."""
     if command == "test":
         return ""
-    own = ["kit.py", command] if command not in MODULE_OF else ["-m", MODULE_OF[command]]
-    env = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
-    asked = [sys.executable, *own, "--help"]
-    text = subprocess.run(asked, cwd=ROOT, env=env, capture_output=True, check=True, encoding="utf-8").stdout
-    found = re.search(r"^\w[\w ]*:\n", text, re.MULTILINE)
-    return text[found.start() :].rstrip() if found else ""
+    os.environ |= {"COLUMNS": "80", "NO_COLOR": "1", "PYTHON_COLORS": "0"}  # argparse looks there
+    with redirect_stdout(StringIO()) as said, suppress(SystemExit):
+        if command in OWN_HELP:
+            OWN_HELP[command](["--help"])
+        else:
+            kit.parse([command, "--help"])
+    found = re.search(r"^\w[\w ]*:\n", said.getvalue(), re.MULTILINE)
+    return said.getvalue()[found.start() :].rstrip() if found else ""
 
 
 def shortened(card: Card) -> str:

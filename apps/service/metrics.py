@@ -75,7 +75,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
             "http_requests",
-            "Requests answered; unknown paths and methods are told as other",
+            "Requests answered; unknown paths and methods are other",
             ["method", "route", "status"],
             registry=registry,
         )
@@ -117,9 +117,9 @@ class Metrics:
         )
         newest = {"registry": registry, "multiprocess_mode": "livemostrecent"}
         self._loaded_at = Gauge(
-            "model_load_timestamp_seconds", "When the model was loaded; time() minus this is its age", **newest
+            "model_load_timestamp_seconds", "When it was loaded; time() minus this is its age", **newest
         )
-        self._trained_at = Gauge("model_trained_timestamp_seconds", "When the model was trained", **newest)
+        self._trained_at = Gauge("model_trained_timestamp_seconds", "When it was trained", **newest)
         self._failures = Counter(
             "model_load_failures", "Times that no model could be loaded", ["reason"], registry=registry
         )
