@@ -8,25 +8,25 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
 
-from docs.sources import ROOT, lay_out
+DOCS = Path(__file__).resolve().parent
+STRICT = ("--fail-on-warning", "--nitpicky", "--quiet")
 
-BUILD = ROOT / "docs" / "_build"
+
+def build(source: Path, folder: Path) -> int:
+    """The pages in `source` as HTML in `folder`/html; 0 if nothing is wrong with them."""
+    color = "--color" if sys.stdout.isatty() else "--no-color"
+    places = ["-c", str(DOCS), "-d", str(folder / "doctrees"), str(source), str(folder / "html")]
+    return sphinx(["-b", "html", *STRICT, color, *places])
 
 
 def main(argv: list[str] | None = None) -> int:
+    from docs.sources import lay_out
+
     parser = argparse.ArgumentParser(prog="python -m docs", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=BUILD, help="default: docs/_build")
+    parser.add_argument("folder", nargs="?", type=Path, default=DOCS / "_build", help="default: docs/_build")
     folder = parser.parse_args(argv).folder.absolute()
-    source, html = folder / "source", folder / "html"
-    lay_out(source)
-    strict = [
-        "--fail-on-warning",
-        "--nitpicky",
-        "--quiet",
-        "--color" if sys.stdout.isatty() else "--no-color",
-    ]
-    places = ["-c", str(ROOT / "docs"), "-d", str(folder / "doctrees"), str(source), str(html)]
-    return sphinx(["-b", "html", *strict, *places])
+    lay_out(folder / "source")
+    return build(folder / "source", folder)
 
 
 if __name__ == "__main__":

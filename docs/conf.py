@@ -16,7 +16,7 @@ exclude_patterns = ["_generated"]  # which pages include
 
 nb_execution_mode = "off"  # the lessons as they were run
 nb_merge_streams = True
-myst_enable_extensions = ["deflist", "colon_fence"]
+myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 3
 copybutton_exclude = ".linenos, .gp, .go"
 
@@ -27,8 +27,8 @@ html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
-pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -48,5 +48,17 @@ def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = text.split("\n")
 
 
+def for_everybody(app, pagename, templatename, context, doctree) -> None:
+    """What is wider than the page is scrolled with the keyboard too; headings of contents have a level."""
+    for name, found, wanted in (
+        ("body", "<pre>", '<pre tabindex="0">'),
+        ("body", '<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
+        ("furo_navigation_tree", 'role="heading"', 'role="heading" aria-level="2"'),
+    ):
+        if name in context:
+            context[name] = context[name].replace(found, wanted)
+
+
 def setup(app) -> None:
     app.connect("autodoc-process-docstring", as_restructured)
+    app.connect("html-page-context", for_everybody, priority=900)  # after the theme

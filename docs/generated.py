@@ -53,8 +53,8 @@ def fragments() -> dict[str, str]:
         "card.md": schemas.tables(Card.model_json_schema()["$defs"] | {"Card": Card.model_json_schema()}),
         "card_of_iris.md": shortened(iris()[0]),
         "lessons.md": lessons(),
-        "model_training.md": modules("model_training"),
-        "service.md": modules("apps/service"),
+        "python_training.md": modules("model_training"),
+        "python_service.md": modules("apps/service"),
         "predict_view.py": inspect.getsource(predict),
     }
 
@@ -67,11 +67,11 @@ def table(*rows: tuple[str, ...]) -> str:
 
 def settings() -> str:
     described = Settings.model_json_schema()["properties"]
-    rows = [("variable", "meaning", "takes", "default")]
+    rows = [("variable", "meaning", "takes")]
     for name, field in Settings.model_fields.items():
-        default = "unset" if field.default is None else f"`{field.default}`"
-        takes = schemas.kind(described[name])
-        rows.append((f"`{name.upper()}`", field.description, takes, default))
+        takes, default = schemas.kind(described[name]), field.default
+        told = f"{takes}; unset by default" if default is None else f"{takes}; `{default}` by default"
+        rows.append((f"`{name.upper()}`", field.description, told))
     return table(*rows)
 
 
@@ -239,14 +239,14 @@ def shortened(card: Card) -> str:
 
 
 def lessons() -> str:
-    rows = [("lesson", "minutes, to read + to practise", "after it you can")]
+    found = []
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         opening = nbformat.read(path, as_version=4).cells[0].source
         title = re.match(r"# (.+)", opening)[1]
-        read, practise = re.search(r"\*(\d+) minutes to read and run, (\d+) to practise", opening).groups()
+        minutes = re.search(r"\*(\d+ minutes to read and run, \d+ to practise)", opening)[1]
         able = " ".join(re.findall(r"^- (\*\*[a-z ]+\*\* .+[;.])$", opening, re.MULTILINE))
-        rows.append((f"[{title}](/lessons/{path.name})", f"{read} + {practise}", able))
-    return table(*rows)
+        found.append(f"**[{title}](/lessons/{path.name})**: {minutes}. After it you can {able}\n")
+    return "\n".join(found)
 
 
 def modules(folder: str) -> str:

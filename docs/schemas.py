@@ -61,9 +61,11 @@ def tables(found: dict[str, dict]) -> str:
             parts.append(f"{kind(schema).capitalize()}.\n")
             continue
         needed = schema.get("required", [])
-        lines = ["| member | what it is | |", "|---|---|---|"]
+        lines = ["| member | what it is | needed |", "|---|---|---|"]
         for member, one in schema["properties"].items():
             told = f"{one['description']}; {kind(one)}" if "description" in one else kind(one)
-            lines.append(f"| `{member}` | {told} | {'' if member in needed else 'may be left out'} |")
+            lines.append(
+                f"| `{member}` | {told} | {'always there' if member in needed else 'may be left out'} |"
+            )
         parts.append("\n".join([*lines, ""]))
     return "\n".join(parts)

@@ -20,6 +20,9 @@ LANGUAGES = {
     **{".py": "python", ".md": "markdown", ".yml": "yaml", ".yaml": "yaml", ".toml": "toml"},
     **{".json": "json", ".css": "css", ".in": "text", ".txt": "text", ".cfg": "ini", ".conf": "nginx"},
 }
+TABLE_OF_WORDS = re.compile(
+    r"^(\|(?:[^|\n]+\|){3,})\n(?=[|-]+$)", re.MULTILINE
+)  # columns of figures end in a colon
 PICTURES = (".png", ".svg")
 ALONE = "---\norphan: true\nnosearch: true\n---\n"  # in no table of contents, and not in the way of a search
 
@@ -33,6 +36,10 @@ def lay_out(folder: Path) -> None:
         for place, origin in pages.items()
     }
     texts |= {f"_generated/{name}": text for name, text in generated.fragments().items()}
+    texts = {
+        place: TABLE_OF_WORDS.sub(r"{.stack}\n\1\n", text) if place.endswith(".md") else text
+        for place, text in texts.items()
+    }
     texts |= layout.file_pages()
     keep = {folder / place for place in (*texts, *layout.pictures)}
     for place, text in texts.items():

@@ -55,6 +55,8 @@ def up(only: list[str], browser: bool) -> int:
     if "book" in only and not BOOK.exists():
         print("The book is not made yet: python kit.py docs", flush=True)
         only = [name for name in only if name != "book"]
+        if not only:
+            return 1
     if not {"fastapi", "flask"}.isdisjoint(only) and (code := train_if_none()):
         return code
     sys.path.insert(0, str(ROOT / "notebooks"))
