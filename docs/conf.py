@@ -28,7 +28,7 @@ html_show_copyright = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "a11y-high-contrast-light"
-pygments_dark_style = "a11y-high-contrast-dark"
+pygments_dark_style = "github-dark"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -48,6 +48,11 @@ def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = text.split("\n")
 
 
+def is_no_promise(app, what, name, obj, skip, options) -> bool | None:
+    """Constants and pydantic's own settings are nothing that a caller needs."""
+    return True if name == "model_config" or name.isupper() else None
+
+
 def for_everybody(app, pagename, templatename, context, doctree) -> None:
     """What is wider than the page is scrolled with the keyboard too; headings of contents have a level."""
     for name, found, wanted in (
@@ -61,4 +66,5 @@ def for_everybody(app, pagename, templatename, context, doctree) -> None:
 
 def setup(app) -> None:
     app.connect("autodoc-process-docstring", as_restructured)
+    app.connect("autodoc-skip-member", is_no_promise)
     app.connect("html-page-context", for_everybody, priority=900)  # after the theme

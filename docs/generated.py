@@ -174,7 +174,14 @@ def problems() -> str:
     parts = [table(*rows)]
     for kind in KINDS.values():
         lines = [f"({kind.slug})=", f"## {kind.status} {kind.title}", "", f"`{kind.slug}`", ""]
-        lines += [kind.meaning, "", f"**What to do:** {kind.remedy}", "", f"*Of:* {given_by(kind.slug)}.", ""]
+        lines += [
+            kind.meaning,
+            "",
+            f"**What to do:** {kind.remedy}",
+            "",
+            f"*Given by:* {given_by(kind.slug)}.",
+            "",
+        ]
         if kind.headers:
             told = ", ".join(f"`{name}: {value}`" for name, value in kind.headers)
             lines += [f"*With the header* {told}.", ""]
@@ -209,6 +216,7 @@ def commands() -> str:
     parts = []
     for told in re.finditer(r"^python kit\.py (\w+)(.*?)  +(.+(?:\n {10,}.+)*)", kit.__doc__, re.MULTILINE):
         name, example, meaning = told[1], told[2], re.sub(r"\s+", " ", told[3])
+        meaning = re.sub(r"(--[a-z-]+)", r"`\1`", meaning)
         parts.append(f"## `python kit.py {name}`\n\n{meaning[0].upper()}{meaning[1:]}.\n")
         if example:
             parts.append(f"For example `python kit.py {name}{example}`.\n")

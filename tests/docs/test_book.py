@@ -174,7 +174,7 @@ def test_every_command_of_the_kit_is_in_it(book):
     assert {"up", "test", "train", "lab", "docs", "doctor"} <= set(commands)
     text = page(book, "reference/kit.html")
     assert [command for command in commands if f"python kit.py {command}¶" not in text] == []
-    assert "--no-browser" in text and "--seed" in text and "--data" in text
+    assert "with --quick" in text and "--no-browser" in text and "--seed" in text and "--data" in text
 
 
 def test_the_card_and_the_python_api_are_in_it(book):
