@@ -4,6 +4,7 @@ the code, and a page for each file of the project that one of these links to.
 Links are written as the repository has them, so that they also work there; here they are turned to the pages
 of the book. A link to nothing is left as it is, and Sphinx refuses it."""
 
+import ast
 import re
 from pathlib import Path
 from posixpath import normpath
@@ -23,6 +24,7 @@ LANGUAGES = {
 TABLE_OF_WORDS = re.compile(
     r"^(\|(?:[^|\n]+\|){3,})\n(?=[|-]+$)", re.MULTILINE
 )  # columns of figures end in a colon
+OPENED = ("apps/", "model_training/")
 PICTURES = (".png", ".svg")
 ALONE = "---\norphan: true\nnosearch: true\n---\n"  # in no table of contents, and not in the way of a search
 
@@ -123,13 +125,21 @@ class Layout:
         return f"``````{language}\n{text}\n``````\n"
 
     def folder_page(self, path: str) -> str:
+        """What a folder has, with the first line of what each file says of itself. Those of the rooms that a
+        reader would open have pages."""
         lines = []
         for child in sorted((ROOT / path).iterdir()):
-            if child.is_file() and child.suffix in LANGUAGES and child.stat().st_size:
-                lines.append(f"- [`{child.name}`](/{self.shown(f'{path}/{child.name}')})")
-        folders = [
-            child.name
-            for child in sorted((ROOT / path).iterdir())
-            if child.is_dir() and child.name[0] not in "._"
-        ]
-        return "\n".join([*lines, *(f"- `{name}/`" for name in folders), ""])
+            if child.is_dir() and child.name[0] not in "._":
+                lines.append(f"- `{child.name}/`")
+            elif child.is_file() and child.suffix in LANGUAGES and child.stat().st_size:
+                name, place = f"`{child.name}`", f"{path}/{child.name}"
+                if place.startswith(OPENED):
+                    name = f"[{name}](/{self.shown(place)})"
+                lines.append(f"- {name}{about(child)}")
+        return "\n".join([*lines, ""])
+
+
+def about(path: Path) -> str:
+    """The first line of a Python file's docstring, after a colon; nothing for other files."""
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.suffix == ".py" else None
+    return f": {told.splitlines()[0]}" if told else ""
