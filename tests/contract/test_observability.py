@@ -143,7 +143,8 @@ def documented() -> set[str]:
     """The metrics of the book's table."""
     made = [sys.executable, "-c", "from docs.generated import metrics; print(metrics())"]
     table = subprocess.run(made, cwd=ROOT, capture_output=True, check=True, encoding="utf-8").stdout
-    return {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    rows = table.strip().splitlines()[2:]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 @both_names
