@@ -36,8 +36,10 @@ autodoc_preserve_defaults = True
 add_module_names = False
 python_use_unqualified_type_names = True
 default_role = "code"
-nitpick_ignore_regex = [(r"py:.*", r"(?!apps\.|model_training\b).*")]  # types of libraries, not of ours
-nitpick_ignore = [("py:class", "apps.service.settings.address")]  # a function, in an annotation
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!apps\.|model_training\b).*"),  # types of libraries, not of ours
+    (r"py:class", r"apps\..+\.address"),  # a function, in an annotation
+]
 
 
 def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
