@@ -4,6 +4,8 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # autodoc imports what it describes
 
 project = "Servelab"
@@ -66,7 +68,18 @@ def for_everybody(app, pagename, templatename, context, doctree) -> None:
             context[name] = context[name].replace(found, wanted)
 
 
+def label_cells(app, doctree: nodes.document) -> None:
+    """On the phone a table of words is a list of its rows, and each cell tells its column."""
+    for table in doctree.findall(lambda node: isinstance(node, nodes.table) and "stack" in node["classes"]):
+        heads = [head.astext() for head in table.next_node(nodes.thead).findall(nodes.entry)]
+        for row in table.next_node(nodes.tbody).findall(nodes.row):
+            for head, cell in list(zip(heads, row, strict=True))[1:]:
+                if head and len(cell):
+                    cell[0].insert(0, nodes.inline("", f"{head}: ", classes=["label"]))
+
+
 def setup(app) -> None:
+    app.connect("doctree-read", label_cells)
     app.connect("autodoc-process-docstring", as_restructured)
     app.connect("autodoc-skip-member", is_no_promise)
     app.connect("html-page-context", for_everybody, priority=900)  # after the theme
