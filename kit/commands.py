@@ -1,12 +1,13 @@
 """Servelab: train a model, serve it with FastAPI and with Flask, and learn how.
 
 python kit.py up              set up, train a model if there is none, start everything, open the browser
-python kit.py test            set up, then run the whole test suite, or with --quick a minute of it; other
-                              arguments go on to pytest
+python kit.py test            set up, then run the whole test suite (8 minutes on two cores), or with --quick
+                              a minute of it; other arguments go on to pytest
 python kit.py train wine      train and export a model
-python kit.py adopt m.pkl      make a model of your own servable
-python kit.py bench           how fast both servers are, against their frameworks' hello-worlds
+python kit.py adopt m.pkl     make a model of your own servable
+python kit.py bench           how fast both servers are, against their frameworks' hello-worlds; two minutes
 python kit.py lab             JupyterLab alone
+python kit.py docs            make the book and open it
 python kit.py doctor          what is in place, what is not, and what to do about it
 """
 
@@ -34,8 +35,10 @@ NAMES = {
     "ui": "Streamlit page",
     "fastapi": "FastAPI server",
     "flask": "Flask server",
+    "book": "Book",
 }
 MODEL = ROOT / "model.pkl"
+BOOK = ROOT / "docs" / "_build" / "html" / "index.html"
 SHORT_BENCH = [
     "--only",
     "FastAPI hello,FastAPI full,Flask hello,Flask full,typed hello",
@@ -49,6 +52,11 @@ SHORT_BENCH = [
 def up(only: list[str], browser: bool) -> int:
     """Run the servers side by side until Ctrl-C, or until none is left."""
     started = time.monotonic()
+    if "book" in only and not BOOK.exists():
+        print("The book is not made yet: python kit.py docs", flush=True)
+        only = [name for name in only if name != "book"]
+        if not only:
+            return 1
     if not {"fastapi", "flask"}.isdisjoint(only) and (code := train_if_none()):
         return code
     sys.path.insert(0, str(ROOT / "notebooks"))
@@ -114,8 +122,9 @@ def environment(ports: dict[str, int], free_port, log_of) -> dict[str, dict[str,
     )
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
-    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1"} for name in metrics}
-    return {**servers, "ui": {**urls, **logs}, "lab": lab}
+    book = {"BOOK_URL": f"http://127.0.0.1:{ports['book']}"} if "book" in ports else {}
+    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1", **book} for name in metrics}
+    return {**servers, "ui": {**urls, **logs, **book}, "lab": lab, "book": {}}
 
 
 def silence_lab() -> None:
@@ -190,6 +199,16 @@ def bench(arguments: list[str]) -> int:
     return run_through([sys.executable, "-m", "benchmarks", *(arguments or SHORT_BENCH)])
 
 
+def docs(browser: bool) -> int:
+    """Make the book; show it, if it was made."""
+    code = run_through([sys.executable, "-m", "docs"])
+    if code == 0:
+        print(f"The book: {BOOK}", flush=True)
+        if browser:
+            open_browser(BOOK.as_uri())
+    return code
+
+
 def continue_in_environment() -> None:
     """Go on with this command in the environment's Python, if this is another one."""
     if Path(sys.prefix).resolve() == VENV.resolve():
@@ -207,7 +226,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     up.add_argument("--only", type=some_names, default=list(NAMES), help=f"a part: some of {','.join(NAMES)}")
     lab = commands.add_parser("lab", help="JupyterLab alone")
     lab.set_defaults(only=["lab"])
-    for command in (up, lab):
+    docs = commands.add_parser("docs", help="make the book and open it")
+    for command in (up, lab, docs):
         command.add_argument("--no-browser", action="store_true", help="do not open the browser")
     commands.add_parser("test", help="run the tests, or some with --quick; or as pytest", add_help=False)
     commands.add_parser("train", help="train and export a model", add_help=False)
@@ -250,6 +270,8 @@ def main() -> int:
         continue_in_environment()
         if options.command in ("up", "lab"):
             return up(options.only, not options.no_browser)
+        if options.command == "docs":
+            return docs(not options.no_browser)
         run = {"test": test, "train": train, "adopt": adopt, "bench": bench}[options.command]
         return run(options.arguments)
     except SetupError as error:

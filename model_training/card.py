@@ -84,21 +84,23 @@ class ModelFile(Part):
 class Card(Part):
     card_format: Literal[1] = 1
     name: str
-    version: str
-    title: str
-    origin: str
+    version: str = Field(description="computed from what decided the model; another model has another one")
+    title: str = Field(description="what the model is for, in a line")
+    origin: str = Field(description="where its data come from")
     task: Literal["classification", "regression"]
-    features: list[Feature] = Field(min_length=1)
-    target: Target
-    classes: list[str] | None = None  # a name for each class, for people
-    labels: list[Label] | None = None  # what the model calls them, where that is not 0, 1, 2, ...
+    features: list[Feature] = Field(min_length=1, description="in the order in which they are sent")
+    target: Target = Field(description="what is predicted")
+    classes: list[str] | None = Field(None, description="a name for each class, for people")
+    labels: list[Label] | None = Field(
+        None, description="what the model calls them, where that is not 0, 1, 2, …"
+    )
     presets: list[Preset]
     algorithm: str
-    metrics: dict[str, Metric]
+    metrics: dict[str, Metric] = Field(description="how good it is, by the metric's name")
     golden: list[GoldenRow] = Field(min_length=1)
-    inputs: dict
-    trained_at: str
-    files: dict[str, ModelFile]
+    inputs: dict = Field(description="everything that decided what was learned")
+    trained_at: str = Field(description="ISO 8601")
+    files: dict[str, ModelFile] = Field(description="by format: `onnx`, `skops`, `joblib`")
 
     @field_validator("trained_at")
     @classmethod

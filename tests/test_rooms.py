@@ -15,16 +15,17 @@ MAY_IMPORT = {
     "apps/servers": {"apps"},
     "ui": {"ui"},
     "notebooks/classroom": {"classroom", "model_training", "apps"},
+    "docs": {"docs", "apps", "model_training", "kit", "benchmarks"},  # it describes them; nobody imports it
 }
 ROOMS = {
     *("kit", "notebooks", "classroom", "solutions", "apps", "ui", "model_training", "tests"),
-    *("deploy", "benchmarks"),
+    *("deploy", "benchmarks", "docs"),
 }
 
 
 # What a room starts in a process of its own, by the module's name: no import, and as much to know of.
 MAY_START = {
-    "kit": {"kit", "model_training", "benchmarks"},  # its commands, and its plugin for pytest
+    "kit": {"kit", "model_training", "benchmarks", "docs"},  # its commands, and its plugin for pytest
     "apps/servers": {"apps"},  # a supervisor goes on without what it had imported
     "ui": {
         "benchmarks",  # the load generator: in the page's own process they would slow each other down

@@ -1,6 +1,6 @@
 """The full server, with FastAPI. Lay this folder beside flask_app: what differs is the framework.
 
-python -m apps.fastapi_app                                  (HOST, PORT, MODEL_PATH and more: README.md)
+python -m apps.fastapi_app                                  (HOST, PORT, MODEL_PATH and more: settings.py)
 uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)"""
 
 from contextlib import asynccontextmanager

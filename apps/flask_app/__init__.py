@@ -1,6 +1,6 @@
 """The full server, with Flask. Lay this folder beside fastapi_app: what differs is the framework.
 
-python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: README.md)
+python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: settings.py)
 flask --app apps.flask_app run --reload                     (while you write it)"""
 
 from multiprocessing.util import Finalize

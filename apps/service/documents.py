@@ -96,9 +96,8 @@ class Documents:
             self._made = made_for, body
         return body
 
-    @staticmethod
-    def problem(slug: str | None) -> bytes:
+    def problem(self, slug: str | None) -> bytes:
         """The page about a problem, or about all. Raises Problem 404 where there is none of that name."""
         if slug is not None and slug not in problems.KINDS:
             raise Problem("not-found", "there is no problem of that name; all of them are at /problems")
-        return problems.page(slug).encode()
+        return problems.page(slug, self._settings.book_url).encode()

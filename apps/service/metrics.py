@@ -74,7 +74,10 @@ class Metrics:
         self.in_flight: Callable[[], int] = int  # of the service's requests
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "http_requests", "Requests answered", ["method", "route", "status"], registry=registry
+            "http_requests",
+            "Requests answered; unknown paths and methods are other",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self._seconds = Histogram(
             "http_request_duration_seconds",
@@ -93,7 +96,7 @@ class Metrics:
             "requests_shed", "Requests refused because too many were in flight", registry=registry
         )
         self._invalid = Counter(
-            "validation_failures", "Requests refused, by reason", ["reason"], registry=registry
+            "validation_failures", "Requests that were the client's mistake", ["reason"], registry=registry
         )
         self._predictions = Counter(
             "predictions", "Rows predicted, by answer", ["model", "version", "label"], registry=registry
@@ -113,8 +116,10 @@ class Metrics:
             multiprocess_mode="livemin",
         )
         newest = {"registry": registry, "multiprocess_mode": "livemostrecent"}
-        self._loaded_at = Gauge("model_load_timestamp_seconds", "When the model was loaded", **newest)
-        self._trained_at = Gauge("model_trained_timestamp_seconds", "When the model was trained", **newest)
+        self._loaded_at = Gauge(
+            "model_load_timestamp_seconds", "When it was loaded; time() minus this is its age", **newest
+        )
+        self._trained_at = Gauge("model_trained_timestamp_seconds", "When it was trained", **newest)
         self._failures = Counter(
             "model_load_failures", "Times that no model could be loaded", ["reason"], registry=registry
         )

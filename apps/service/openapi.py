@@ -100,6 +100,7 @@ def complete(
             f"{prefix}{slug}": {"value": problem(slug, prefix)} for prefix in ("", V2) for slug in KINDS
         },
     }
+    book = {"url": settings.book_url, "description": "The book"} if settings.book_url else None
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -109,6 +110,7 @@ def complete(
                 "summary": f"Answered by {app}",
                 "description": DESCRIPTION,
             },
+            **({"externalDocs": book} if book else {}),
             "tags": [{"name": name} for name in tags],
             "paths": paths,
             "components": parts,

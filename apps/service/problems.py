@@ -291,8 +291,9 @@ def render(problem: Problem, request_id: str, v2: bool = False) -> bytes:
     )
 
 
-def page(slug: str | None = None) -> str:
-    """What `type` leads to: a page on one kind of problem, or on all of them. KeyError for an unknown one."""
+def page(slug: str | None = None, book: str | None = None) -> str:
+    """What `type` leads to: a page on one kind of problem, or on all of them. `book` is the address of the
+    book, whose page on problems has this text and more. KeyError for an unknown slug."""
     kinds = KINDS.values() if slug is None else [KINDS[slug]]
     sections = "".join(
         f'<h2 id="{kind.slug}">{kind.status} {kind.title}</h2>'
@@ -300,9 +301,13 @@ def page(slug: str | None = None) -> str:
         f"<p><strong>What to do:</strong> {html.escape(kind.remedy)}</p>"
         for kind in kinds
     )
+    links = ['<a href="/problems">All problems</a>', '<a href="/docs">the API</a>']
+    if book:
+        address = f"{book}/reference/problems.html" + (f"#{slug}" if slug else "")
+        links.append(f'<a href="{html.escape(address)}">the book</a>')
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width"><title>Problems</title><style>body{font:1rem/1.5 system-ui;'
         "max-width:40rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}</style>"
-        f'<h1>Problems</h1>{sections}<p><a href="/problems">All problems</a>, <a href="/docs">the API</a>'
+        f"<h1>Problems</h1>{sections}<p>{', '.join(links)}"
     )

@@ -65,6 +65,7 @@ if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container, say; Jupyter
     _LAB += ("--allow-root",)
 _PAGE = ("--server.address", HOST, "--server.port", "{port}", "--server.headless", "true")
 _PAGE += ("--browser.gatherUsageStats", "false")
+_BOOK = ("-m", "http.server", "{port}", "--bind", HOST, "--directory", str(ROOT / "docs" / "_build" / "html"))
 
 KINDS = {
     "fastapi": _api("apps.fastapi_app", 8000, grace=12),
@@ -73,6 +74,7 @@ KINDS = {
     "minimal_flask": _api("apps.minimal.flask_api_example", 5000),
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),
     "lab": Kind(("-m", "jupyterlab", *_LAB), 8888, "/api", grace=8, own_group=True),
+    "book": Kind(_BOOK, 8600, "/"),
 }
 STEPS = ("def", "async_def", "batched", "onnx")  # those that lesson 08 takes
 KINDS |= {f"fastapi_{step}": _step(f"fastapi_{step}") for step in STEPS}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 
 import httpx
 import pytest
@@ -137,11 +138,13 @@ def samples(port: int) -> dict[tuple, float]:
     }
 
 
+@cache
 def documented() -> set[str]:
-    """The metrics of README's table."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| metric | labels |")[2].partition("\n\n")[0]
-    return {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    """The metrics of the book's table."""
+    made = [sys.executable, "-c", "from docs.generated import metrics; print(metrics())"]
+    table = subprocess.run(made, cwd=ROOT, capture_output=True, check=True, encoding="utf-8").stdout
+    rows = table.strip().splitlines()[2:]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 @both_names

@@ -1,8 +1,6 @@
-"""What the code has, the README has: every setting, route, error and dataset."""
+"""What the code has, README and the book's own pages have; what is generated is tested in test_book.py."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,28 +11,27 @@ from model_training.datasets import LOADERS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 SERVERS = [ROOT / "apps" / "minimal" / f"{name}_api_example.py" for name in ("fastapi", "flask")]
 
 
-def source(*folders: str) -> str:
-    return "\n".join(
-        path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")
-    )
-
-
-def test_every_setting_is_in_the_readme_and_is_read_by_the_code():
-    read = set(re.findall(r'os\.environ(?:\.get\(|\[)"([A-Z_]+)"', source("apps", "ui")))
-    documented = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`(?= \||, | and | \()", README))
-    assert {"MODEL_PATH", "HOST", "PORT", "FASTAPI_URL", "FLASK_URL"} <= read
-    assert read <= documented
+def test_the_readme_is_one_page():
+    assert len(README.splitlines()) <= 120
 
 
 @pytest.mark.parametrize("path", SERVERS, ids=lambda path: path.stem)
-def test_every_route_is_in_the_readme(path):
+def test_every_route_of_the_minimal_servers_is_in_the_readme(path):
     routes = re.findall(r'@app\.(get|post|put|delete)\("([^"]+)"', path.read_text(encoding="utf-8"))
     assert len(routes) == 3
     for method, route in routes:
         assert f"**`{method.upper()} {route}`**" in README
+
+
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: path.stem)
+def test_every_setting_of_the_minimal_servers_is_in_the_readme(path):
+    read = set(re.findall(r'os\.environ\.get\("([A-Z_]+)"', path.read_text(encoding="utf-8")))
+    assert read == {"MODEL_PATH", "HOST", "PORT"}
+    assert [name for name in read if f"`{name}`" not in README] == []
 
 
 @pytest.mark.parametrize("path", SERVERS, ids=lambda path: path.stem)
@@ -45,45 +42,53 @@ def test_every_refusal_is_in_the_troubleshooting_table(path):
     assert len(messages) == 6
     for message in ("".join(pair) for pair in messages):
         words = [part for part in re.split(r"\{\{|\}\}|\{[^}]*\}", message) if len(part) > 6]
-        assert any(word.strip() in README for word in words), message
+        assert any(word.strip() in TROUBLESHOOTING for word in words), message
 
 
 def test_every_error_of_loading_a_model_is_in_the_troubleshooting_table():
     names = [error.__name__ for error in artifact.ArtifactError.__subclasses__()]
     assert len(names) == 6
-    assert [name for name in [*names, "CardError"] if f"`{name}" not in README] == []
+    assert [name for name in [*names, "CardError"] if f"`{name}" not in TROUBLESHOOTING] == []
 
 
 def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
     for message in setup.MEANINGS:
         first_words = " ".join(message.split()[:4]).rstrip(".:,")
-        assert first_words in README, message
+        assert first_words in TROUBLESHOOTING, message
 
 
-def test_every_dataset_is_in_the_readme():
-    assert [name for name in LOADERS if f"`{name}`" not in README] == []
-
-
-def test_every_command_of_the_kit_is_in_the_readme():
-    help_text = subprocess.run(
-        [sys.executable, str(ROOT / "kit.py"), "--help"],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=True,
-    ).stdout
-    commands = re.findall(r"^    ([a-z]+) ", help_text.split("positional arguments:")[1], flags=re.MULTILINE)
-    assert {"up", "test", "train", "lab", "doctor"} <= set(commands)
-    assert [command for command in commands if f"`python kit.py {command}" not in README] == []
+def test_every_dataset_is_in_the_book():
+    text = (ROOT / "docs" / "how-to" / "adopt_a_model.md").read_text(encoding="utf-8")
+    for page in (text, TROUBLESHOOTING):
+        assert [name for name in LOADERS if f"`{name}`" not in page] == []
 
 
 def test_every_link_of_the_documents_leads_somewhere():
-    for document in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+)\)", text):
-            assert target.startswith("https://") or (ROOT / target).exists(), f"{document}: {target}"
+    pages = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy" / "README.md", *pages):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8")):
+            there = target.startswith("https://") or (document.parent / target).exists()
+            assert there, f"{document.name}: {target}"
+
+
+def test_every_anchor_that_the_readme_links_is_a_heading():
+    for target, anchor in re.findall(r"\]\(([^)#\s]+\.md)#([^)]+)\)", README):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / target).read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
 def test_every_lesson_is_in_the_table():
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         assert f"(notebooks/{notebook.name})" in README, notebook.name
+        row = next(line for line in README.splitlines() if notebook.name in line)
+        opening = notebook.read_text(encoding="utf-8")
+        read, practise = re.search(r"(\d+) minutes to read and run, (\d+) to practise", opening).groups()
+        assert f"| {read} + {practise} |" in row, notebook.name
+
+
+def test_every_page_of_the_book_is_in_a_table_of_contents():
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = page.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        if page.name != "index.md" and not name.startswith(("_build", "explanations/")):
+            assert re.search(rf"^{name}$", contents, re.MULTILINE), name

@@ -179,6 +179,19 @@ def test_a_wrong_command_is_told_what_exists(project, arguments, says):
     assert not project.venv.exists()
 
 
+def test_docs_makes_the_book_and_says_where_it_is_if_that_went_well(installed):
+    make = installed.folder / "docs" / "__main__.py"
+    make.parent.mkdir()
+    make.write_text("print('made')", encoding="utf-8")
+    code, output = installed.run("docs", "--no-browser")
+    page = installed.folder / "docs" / "_build" / "html" / "index.html"
+    assert (code, output) == (0, f"made\nThe book: {page}\n")
+
+    make.write_text("raise SystemExit('index.md:3: WARNING: a link to nothing')", encoding="utf-8")
+    code, output = installed.run("docs")
+    assert (code, output) == (1, "index.md:3: WARNING: a link to nothing\n")
+
+
 def test_doctor_says_what_to_do_and_changes_nothing(project, installed):
     code, output = installed.run("doctor")
     assert code == 1  # the tiny lock has no notebook kernel in it

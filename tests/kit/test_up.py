@@ -166,6 +166,33 @@ def test_what_a_killed_up_left_behind_is_stopped_by_the_next(up, classroom):
     assert len(list((classroom.folder / ".kit" / "servers").glob("*.json"))) == 1
 
 
+def test_the_book_is_served_beside_the_others_where_it_was_made(up, classroom):
+    with pytest.raises(AssertionError, match="The book is not made yet: python kit.py docs"):
+        up("--only", "book")
+    none = up("--only", "flask,book")
+    assert "The book is not made yet: python kit.py docs" in none.output
+    assert "the book" not in httpx.get(f"{none.address('Flask server')}/problems", trust_env=False).text
+    none.stop()
+
+    pages = classroom.folder / "docs" / "_build" / "html"
+    try:
+        (pages / "reference").mkdir(parents=True)
+        (pages / "index.html").write_text("the first page", encoding="utf-8")
+        (pages / "reference" / "problems.html").write_text("every problem", encoding="utf-8")
+        all_three = up("--only", "flask,ui,book")
+        book = all_three.address("Book")
+        assert httpx.get(f"{book}/", trust_env=False).text == "the first page"
+        told = httpx.get(f"{all_three.address('Flask server')}/problems/draining", trust_env=False).text
+        link = re.search(r'href="([^"]+)#draining"', told)[1]
+        assert link == f"{book}/reference/problems.html"
+        assert httpx.get(link, trust_env=False).text == "every problem"
+        page = next(child for child in all_three.children() if "streamlit" in child.cmdline())
+        assert page.environ()["BOOK_URL"] == book
+        assert all_three.stop() == 0
+    finally:
+        shutil.rmtree(classroom.folder / "docs")
+
+
 def test_the_model_is_trained_where_there_is_none_and_asked_for_where_it_cannot_be_read(up, classroom):
     (classroom.folder / "model.pkl").unlink()
     one = up("--only", "flask")

@@ -1,4 +1,4 @@
-"""Every block of code in the README runs, where the machine has what it needs."""
+"""Every block of code in the README and the book runs, where the machine has what it needs."""
 
 import json
 import os
@@ -19,9 +19,25 @@ from classroom.servers import free_port, serve
 from model_training.train import main as train
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = re.findall(
-    r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+PAGES = [ROOT / "README.md", *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
+BLOCKS = sorted(  # each once, on however many pages it stands
+    {
+        found
+        for page in PAGES
+        for found in re.findall(
+            r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        )
+    }
 )
+NOT_RUN = {  # what stands in the block: why it is not run here
+    "python -m jupyterlab": "tests/kit/test_up.py starts it, as kit.py up does",
+    "python kit.py test --quick": "these are its tests",
+    "python -m pytest tests/contract/test_openapi.py": "the two files are run by themselves",
+    "store_outputs.py 01 04": "writes the lessons anew; their gates run them as they are",
+    "prometheus --config.file": "tests/deploy starts Prometheus with this configuration",
+    "promtool test rules": "tests/deploy does both",
+    "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
+}
 BASH = shutil.which("bash")
 
 
@@ -38,7 +54,13 @@ def test_every_block_has_a_test_here():
     held = re.findall(r"""block\("(\w+)", (?:"([^"]+)"|'([^']+)')\)""", tests)
     held = [(name, one or other) for name, one, other in held]
     for language, text in BLOCKS:
-        assert any(language == name and holding in text for name, holding in held), text
+        reasons = [reason for holding, reason in NOT_RUN.items() if holding in text]
+        assert reasons or any(language == name and holding in text for name, holding in held), text
+
+
+def test_every_reason_not_to_run_a_block_is_of_a_block():
+    for holding in NOT_RUN:
+        assert len([text for _, text in BLOCKS if holding in text]) == 1, holding
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +126,92 @@ def test_the_answers_shown_are_those_that_come(full, holding):
     }
 
 
+def test_training_and_adopting(project, tmp_path):
+    run(
+        [BASH or "bash", "-ec", block("bash", "python -m model_training.train iris")],
+        project,
+        **environment(project, 0),
+    )
+    assert block("bash", "kit.py adopt") == "python kit.py adopt path/to/model.pkl\n"
+    shutil.copy(project / "models" / "iris" / "model.joblib", tmp_path / "mine.pkl")
+    command = [
+        sys.executable,
+        "-m",
+        "model_training.adopt",
+        str(tmp_path / "mine.pkl"),
+        "--root",
+        str(tmp_path),
+    ]
+    assert "kit.py up serves it" in run(command, project)
+    assert list(tmp_path.glob("models/mine/card.json"))
+
+
+def test_the_test_clients_of_both_frameworks(project):
+    env = {"METRICS_PORT": "0", "MODEL_PATH": str(project / "model.pkl")}
+    said = run([sys.executable, "-c", block("python", "TestClient")], project, **env)
+    assert said.split() == ["setosa", "setosa"]
+
+
+@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
+def test_the_page_starts_as_the_book_says():
+    port = free_port()
+    settings = {"STREAMLIT_SERVER_PORT": port, "STREAMLIT_SERVER_HEADLESS": "true"}
+    env = os.environ | environment(ROOT, port) | {name: str(value) for name, value in settings.items()}
+    with started(block("bash", "streamlit run"), ROOT, env):
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"))
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url, trust_env=False).status_code == 200
+    return False
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("nginx"), reason="needs nginx")
+def test_a_prediction_through_the_proxy(live, tmp_path):
+    port = free_port()
+    text = live(block("nginx", "proxy_pass").replace("server 127.0.0.1:8000", "server http://127.0.0.1:8000"))
+    text = text.replace("server http://", "server ").replace(":8080", f":{port}")
+    quiet = f"pid {tmp_path}/pid;\nerror_log {tmp_path}/log;\n"
+    paths = "".join(f"  {name}_temp_path {tmp_path}/{name};\n" for name in NGINX_FOLDERS)
+    paths += "  access_log off;\n"
+    (tmp_path / "conf").write_text(quiet + text.replace("http {\n", "http {\n" + paths), encoding="utf-8")
+    command = f"exec nginx -p {tmp_path} -c {tmp_path}/conf -g 'daemon off;'"
+    with started(command, tmp_path, dict(os.environ)):
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
+        body = {"features": [5.1, 3.5, 1.4, 0.2]}
+        answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, trust_env=False)
+        assert answer.json()["label"] == "setosa"
+        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])  # nginx's
+
+
+NGINX_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+@pytest.mark.parametrize("name", ["fastapi", "flask"])
+def test_a_route_added_as_the_book_says(project, tmp_path, name):
+    own = shutil.copytree(project, tmp_path / "own")
+    service = own / "apps" / "service" / "health.py"
+    text = service.read_text(encoding="utf-8")
+    text = text.replace("class Lifecycle:", block("python", "class About(Answer)") + "\n\nclass Lifecycle:")
+    service.write_text(text + "\n" + block("python", "def about(self)"), encoding="utf-8")
+    views = own / "apps" / f"{name}_app" / "health.py"
+    view = {"fastapi": block("python", "async def about"), "flask": block("python", "@typed()")}[name]
+    text = views.read_text(encoding="utf-8").replace("import HealthReport", "import About, HealthReport")
+    views.write_text(f"{text}\n\n{view}", encoding="utf-8")
+    port = free_port()
+    command = f"{sys.executable} -m apps.{name}_app"
+    with (
+        started(command, own, os.environ | environment(own, port)) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client,
+    ):
+        until_it_predicts(client, process)
+        assert client.get("/about").json().keys() == {"app", "uptime_seconds"}
+        told = client.get("/openapi.json").json()["paths"]["/about"]
+        assert told["get"]["summary"] == "Who answers here?" and "head" in told
+        assert client.post("/about").headers["allow"] == "GET, HEAD"
+
+
 def test_loading_a_model_folder(project):
     said = run([sys.executable, "-c", block("python", "artifact import load")], project)
     assert "['setosa', 'versicolor', 'virginica']" in said
@@ -121,15 +229,30 @@ def environment(project: Path, port: int) -> dict[str, str]:
         block("bash", "python -m apps.fastapi_app"),
         block("bash", "python -m apps.flask_app"),
         block("bash", "uvicorn apps.fastapi_app"),
-        block("bash", "uvicorn apps.minimal"),
+        block("bash", "python -m apps.minimal.flask_api_example"),
+        block("bash", "OTEL_EXPORTER_OTLP_ENDPOINT"),  # nobody collects, which costs a request nothing
         block("bash", "WORKERS=2 python -m apps.fastapi_app"),
         block("bash", "WORKERS=2 python -m apps.flask_app"),
         block("bash", "--server granian"),
     ],
-    ids=["fastapi", "flask", "reload", "reload minimal", "workers fastapi", "workers flask", "granian"],
+    ids=[
+        "fastapi",
+        "flask",
+        "reload",
+        "minimal flask",
+        "tracing",
+        "workers fastapi",
+        "workers flask",
+        "granian",
+    ],
 )
 def test_a_server_started_as_the_readme_says_answers(project, command):
     answers_when_started(command, project)
+
+
+@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
+def test_the_minimal_server_starts_as_the_readme_says(project):
+    answers_when_started(block("bash", "pip install -r").splitlines()[-1], project)
 
 
 @pytest.mark.skipif(
@@ -237,9 +360,10 @@ def wait_for(true) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("command", ["up", "test"])
-def test_the_two_commands_exist(command):
-    text = {"up": block("bash", "kit.py up"), "test": block("bash", "kit.py test")}[command]
+@pytest.mark.parametrize("command", ["up", "test", "docs"])
+def test_the_commands_exist(command):
+    blocks = {"up": block("bash", "kit.py up"), "docs": block("bash", "kit.py docs")}
+    text = (blocks | {"test": block("bash", "python kit.py test")})[command]
     assert text == f"python kit.py {command}\n"
     assert command in run([sys.executable, "kit.py", command, "--help"], ROOT)
 
