@@ -22,9 +22,10 @@ How to add an exercise, say 4.2
    the text of the cell. Name the likely mistakes first: `NotYet` says what was expected and what came, and
    ends in a question. A check that starts a server gets `seconds=30` in its decorator.
 3. In `solutions/lesson_04.py` a cell `# %% 4.2`, with comments that say why.
-4. In `tests/notebooks/wrong_answers/lesson_04.py` two cells or more `# %% 4.2 | what the check must say`.
+4. In `tests/notebooks/wrong_answers/lesson_04.py` three cells or more `# %% 4.2 | what the check must say`.
    A file of answers has `# ruff: noqa` at its top: its names are the notebook's.
-5. `python notebooks/classroom/store_outputs.py 04`, then `pytest tests/notebooks -k lesson_04`.
+5. `.venv/bin/python notebooks/classroom/store_outputs.py 04`, then
+   `python kit.py test tests/notebooks -k lesson_04`.
 
 A check never raises and never hangs: what the learner's code does wrong becomes a *not yet* that names it.
 """
