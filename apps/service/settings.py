@@ -81,7 +81,8 @@ class Settings(BaseSettings):
     server_timing: bool = Field(
         False,
         description="`1`: each answer tells in the header `Server-Timing` where its time went, which "
-        "browsers show beside the request. `kit.py up` sets it. Not for strangers: times tell what goes on inside",
+        "browsers show beside the request. `kit.py up` sets it. Not for strangers: they would see "
+        "what goes on inside",
     )
 
     @property
