@@ -11,6 +11,7 @@ from kit.processes import run_through
 LONGEST = (
     "tests/ui/test_pages.py",
     "tests/ui/test_browser.py",
+    "tests/ui/test_browser_models.py",
     "notebooks/08",
     "notebooks/05",
     "tests/contract/test_lifecycle.py",

@@ -39,6 +39,11 @@ class Exchange:
     milliseconds: float
 
     @property
+    def path(self) -> str:
+        """The address without its host, with its query."""
+        return "/" + self.url.split("://", 1)[-1].partition("/")[2]
+
+    @property
     def detail(self) -> str:
         """What the server says went wrong; empty where it says nothing readable."""
         body = self.body if isinstance(self.body, dict) else {}

@@ -21,10 +21,15 @@ class Feature:
     decimals: int = 2
 
     @property
+    def observed(self) -> tuple[float, float] | None:
+        """The least and the greatest that was seen in training."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
     def spread(self) -> tuple[float, float] | None:
         """Where its values lie: those seen in training, or else those that the servers accept."""
-        if self.low is not None and self.high is not None:
-            return self.low, self.high
+        if self.observed:
+            return self.observed
         if self.minimum is not None and self.maximum is not None:
             return self.minimum, self.maximum
         return None

@@ -7,13 +7,12 @@ import pandas
 import streamlit
 
 from ui.latency import Timing
-from ui.load import Load
 from ui.metrics import Span
 from ui.prediction import Prediction, percent, shown
 from ui.servers import Server, servers
+from ui.what_if import Sweep
 
 BINS = 40
-WIDER = 10**0.1  # what a bound of the load generator's histogram is to the one before
 NAMES = [server.name for server in servers()]
 DASHES = [[1, 0], [5, 3]]  # FastAPI's line and Flask's, so that they are told apart without their colours
 SHAPES = ["circle", "square"]
@@ -22,16 +21,16 @@ SHAPES = ["circle", "square"]
 DARK = {"#0072B2": "#56B4E9", "#D55E00": "#F0803C"}  # the servers' colours, as the dark theme has them
 
 
-def _is_dark() -> bool:
+def is_dark() -> bool:
     return streamlit.context.theme.type == "dark"
 
 
-def _ink() -> str:
-    return "#E6E9ED" if _is_dark() else "#1F2933"
+def ink() -> str:
+    return "#E6E9ED" if is_dark() else "#1F2933"
 
 
-def _colour(server: Server) -> str:
-    return DARK.get(server.colour, server.colour) if _is_dark() else server.colour
+def colour_of(server: Server) -> str:
+    return DARK.get(server.colour, server.colour) if is_dark() else server.colour
 
 
 def probabilities(prediction: Prediction, server: Server) -> altair.LayerChart:
@@ -44,22 +43,85 @@ def probabilities(prediction: Prediction, server: Server) -> altair.LayerChart:
             "predicted": [name == prediction.label for name, _ in prediction.probabilities],
         }
     )
-    axis = altair.Axis(labelLimit=140, labelFontSize=13, labelColor=_ink(), ticks=False, domain=False)
+    axis = altair.Axis(labelLimit=140, labelFontSize=13, labelColor=ink(), ticks=False, domain=False)
     base = altair.Chart(frame).encode(
         y=altair.Y("class:N", sort=None, title=None, axis=axis),
         x=altair.X("probability:Q", scale=altair.Scale(domain=[0, 1.18]), axis=None),
         tooltip=[altair.Tooltip("class:N"), altair.Tooltip("probability:Q", format=".4f")],
     )
-    bars = base.mark_bar(color=_colour(server), cornerRadiusEnd=3, height=18).encode(
+    bars = base.mark_bar(color=colour_of(server), cornerRadiusEnd=3, height=18).encode(
         opacity=altair.condition("datum.predicted", altair.value(1), altair.value(0.45))
     )
-    labels = base.mark_text(align="left", dx=6, fontSize=13, color=_ink()).encode(text="text:N")
+    labels = base.mark_text(align="left", dx=6, fontSize=13, color=ink()).encode(text="text:N")
     return (
         (bars + labels)
         .properties(height=altair.Step(34))
         .configure(background="transparent")
         .configure_view(strokeWidth=0)
     )
+
+
+# Of classes: not the colours of the two servers, and each with dashes of its own.
+CLASS_COLOURS = {"light": ["#00704F", "#8A2F63", "#6B4700", "#1F2933", "#5F6B7A", "#005A8C"]}
+CLASS_COLOURS["dark"] = ["#2BB58D", "#E6A9C9", "#E69F00", "#E6E9ED", "#A3AEBB", "#7CC4EE"]
+CLASS_DASHES = [[1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [4, 2], [1, 4]]
+
+
+def what_if(sweep: Sweep) -> altair.LayerChart:
+    """The probability of each class, or the value, along one feature. The values of its training are shaded,
+    and an upright line is at the value that was entered."""
+    values, feature = sweep.values, sweep.feature
+    domain = [values[0], values[-1]]
+    unit = f" ({feature.unit})" if feature.unit else ""
+    x = altair.X(
+        "value:Q", title=shown(feature.name) + unit, scale=altair.Scale(domain=domain, nice=False, clamp=True)
+    )
+    now = pandas.DataFrame([{"value": min(max(sweep.row[sweep.position], domain[0]), domain[1])}])
+    layers = []
+    if feature.observed:
+        low, high = (min(max(bound, domain[0]), domain[1]) for bound in feature.observed)
+        band = altair.Chart(pandas.DataFrame([{"value": low, "end": high}]))
+        layers.append(band.mark_rect(color=ink(), opacity=0.09).encode(x=x, x2="end:Q"))
+    layers.append(altair.Chart(now).mark_rule(color=ink(), strokeWidth=1.5, strokeDash=[1, 3]).encode(x=x))
+    if sweep.classes:
+        layers += chances(sweep, x)
+    else:
+        frame = pandas.DataFrame({"value": values, "answer": sweep.numbers})
+        y = altair.Y("answer:Q", title=None, scale=altair.Scale(zero=False), axis=altair.Axis(tickCount=5))
+        tips = [altair.Tooltip("value:Q", format=".4~g"), altair.Tooltip("answer:Q", format=".4~g")]
+        line = altair.Chart(frame).mark_line(strokeWidth=2.5, color=colour_of(sweep.server))
+        layers.append(line.encode(x=x, y=y, tooltip=tips))
+    return altair.layer(*layers).properties(height=280).configure(background="transparent")
+
+
+def chances(sweep: Sweep, x: altair.X) -> list[altair.Chart]:
+    """A line for each class, with its name at its highest point."""
+    names = sweep.classes
+    rows = [
+        {"value": value, "class": shown(name), "probability": dict(prediction.probabilities)[name]}
+        for value, prediction in zip(sweep.values, sweep.predictions, strict=True)
+        for name in names
+    ]
+    frame = pandas.DataFrame(rows)
+    peaks = frame.loc[frame.groupby("class", sort=False)["probability"].idxmax()].copy()
+    middle = (sweep.values[0] + sweep.values[-1]) / 2
+    domain = [shown(name) for name in names]
+    palette = CLASS_COLOURS["dark" if is_dark() else "light"]
+    y = altair.Y("probability:Q", title=None, scale=altair.Scale(domain=[0, 1.12]))
+    y = y.axis(altair.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]))
+    colour = altair.Color("class:N", scale=altair.Scale(domain=domain, range=palette), legend=None)
+    dash = altair.StrokeDash("class:N", scale=altair.Scale(domain=domain, range=CLASS_DASHES), legend=None)
+    tips = [
+        "class:N",
+        altair.Tooltip("value:Q", format=".4~g"),
+        altair.Tooltip("probability:Q", format=".1%"),
+    ]
+    lines = altair.Chart(frame).mark_line(strokeWidth=2.5)
+    written = [lines.encode(x=x, y=y, color=colour, strokeDash=dash, tooltip=tips)]
+    for align, part in (("left", peaks[peaks["value"] <= middle]), ("right", peaks[peaks["value"] > middle])):
+        label = altair.Chart(part).mark_text(align=align, dy=-10, fontSize=13, fontWeight=600)
+        written.append(label.encode(x=x, y=y, color=colour, text="class:N"))
+    return written
 
 
 def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
@@ -80,7 +142,7 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
             for index, count in enumerate([*counts, 0])
         ]
         medians.append({"server": timing.server.name, "milliseconds": timing.percentile(0.5)})
-    colour, dash = _colours([timing.server for timing in timings]), _dashes()
+    colour, dash = colours([timing.server for timing in timings]), dashes()
     x = altair.X("milliseconds:Q", title="milliseconds", scale=altair.Scale(domain=[0, end], nice=False))
     areas = (
         altair.Chart(pandas.DataFrame(rows))
@@ -135,92 +197,28 @@ def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: i
             scale=altair.Scale(domain=[0, top]),
             axis=altair.Axis(tickCount=3, format="%" if name == "failed" else ",~f"),
         ),
-        color=_colours(list(found)),
+        color=colours(list(found)),
     )
-    lines = base.mark_line(strokeWidth=2).encode(strokeDash=_dashes())
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=dashes())
     points = (
         base.transform_filter("datum.point && isValid(datum.value)")
         .mark_point(filled=True, size=50, opacity=1)
-        .encode(shape=_shapes())
+        .encode(shape=shapes())
     )
     return (lines + points).properties(height=200).configure(background="transparent")
 
 
-def under_load(loads: list[Load], name: str) -> altair.LayerChart:
-    """One figure of each server over its seconds of load; the last value of each is a point."""
-    rows = []
-    for load in loads:
-        rows += [
-            {"server": load.server.name, "seconds": moment.at, "value": getattr(moment, name), "point": False}
-            for moment in load.moments
-        ]
-        if load.moments:
-            rows[-1]["point"] = True
-    base = altair.Chart(pandas.DataFrame(rows).astype({"value": float})).encode(
-        x=altair.X("seconds:Q", title="seconds of load", axis=altair.Axis(grid=False, tickMinStep=1)),
-        y=altair.Y("value:Q", title=None, axis=altair.Axis(tickCount=4, format=",~f")),
-        color=_colours([load.server for load in loads]),
-    )
-    lines = base.mark_line(strokeWidth=2).encode(strokeDash=_dashes())
-    points = (
-        base.transform_filter("datum.point && isValid(datum.value)")
-        .mark_point(filled=True, size=50, opacity=1)
-        .encode(shape=_shapes())
-    )
-    return (lines + points).properties(height=220).configure(background="transparent")
-
-
-def load_histogram(loads: list[Load]) -> altair.LayerChart:
-    """Which share of each server's answers took how long, on a logarithmic axis."""
-    rows = []
-    for load in loads:
-        counts = load.counts("histogram")
-        bounds = sorted(counts)
-        rows += [
-            {"server": load.server.name, "milliseconds": bound, "share": counts[bound] / counts.total()}
-            for bound in bounds
-        ]
-        rows += (
-            [{"server": load.server.name, "milliseconds": bounds[0] / WIDER, "share": 0.0}] if bounds else []
-        )
-        rows += (
-            [{"server": load.server.name, "milliseconds": bounds[-1] * WIDER, "share": 0.0}] if bounds else []
-        )
-    base = altair.Chart(pandas.DataFrame(rows)).encode(
-        x=altair.X(
-            "milliseconds:Q",
-            title="milliseconds",
-            scale=altair.Scale(type="log", nice=False),
-            axis=altair.Axis(values=[10.0**power for power in range(-1, 6)], format=",~g"),
-        ),
-        y=altair.Y(
-            "share:Q", title="share of answers", stack=None, axis=altair.Axis(tickCount=4, format="%")
-        ),
-        color=_colours([load.server for load in loads]),
-    )
-    areas = base.mark_area(interpolate="step-before", fillOpacity=0.22, line=False)
-    outlines = base.mark_line(interpolate="step-before", strokeWidth=2).encode(
-        strokeDash=_dashes(),
-        tooltip=[
-            "server:N",
-            altair.Tooltip("milliseconds:Q", format=".3~g"),
-            altair.Tooltip("share:Q", format=".1%"),
-        ],
-    )
-    return (areas + outlines).properties(height=380).configure(background="transparent")
-
-
-def _colours(shown: list[Server]) -> altair.Color:
+def colours(shown: list[Server]) -> altair.Color:
     scale = altair.Scale(
-        domain=[server.name for server in shown], range=[_colour(server) for server in shown]
+        domain=[server.name for server in shown], range=[colour_of(server) for server in shown]
     )
     return altair.Color("server:N", scale=scale, legend=None)
 
 
-def _dashes() -> altair.StrokeDash:
+def dashes() -> altair.StrokeDash:
     """A server's own, whether it is shown alone or not."""
     return altair.StrokeDash("server:N", scale=altair.Scale(domain=NAMES, range=DASHES), legend=None)
 
 
-def _shapes() -> altair.Shape:
+def shapes() -> altair.Shape:
     return altair.Shape("server:N", scale=altair.Scale(domain=NAMES, range=SHAPES), legend=None)

@@ -119,6 +119,13 @@ def send(
     )
 
 
+def send_again(exchange: Exchange) -> Exchange | Failure:
+    """The same request once more, to the same server, which gives it an id of its own."""
+    headers = {name: value for name, value in exchange.sent_headers.items() if name.lower() == "content-type"}
+    content = exchange.sent.encode() if exchange.method == "POST" else None
+    return send(exchange.server, exchange.method, exchange.path, content, headers)
+
+
 def health(server: Server) -> Health | Failure:
     """GET /health. A 503 that says why is a `Health`, not a `Failure`: the process is there."""
     exchange = send(server, "GET", "/health")

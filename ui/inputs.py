@@ -7,13 +7,14 @@ import streamlit as st
 
 from ui.card import Card, Feature
 from ui.notices import plain
-from ui.prediction import number
+from ui.prediction import number, shown
 
-RANGES = " Below each field: its range in training."
+RANGES = " Below each field: the values in its training, and what the servers accept."
 NO_RANGES = (
     "This model's card does not say in which range its features lie, so any number is taken. "
     "The model answers all of them; only values like those that it was trained on give a useful answer."
 )
+MOST_NAMED = 3  # of several features, in a sentence
 
 
 @dataclass
@@ -55,8 +56,8 @@ def examples(card: Card) -> bool:
 def fields(card: Card, page: str) -> list[float]:
     """A labelled number field for each feature, in a grid; returns the row.
 
-    Below it the range of the training data, or what the servers accept, as far as the card tells; the field
-    refuses what the servers would refuse.
+    Below it the range of the training data and what the servers accept, as far as the card tells. The field
+    takes any number: what a server refuses, it says itself.
     """
     row = _row(card)
     keys = [f"feature:{page}:{card.key}:{row.filled}:{index}" for index in range(len(row.values))]
@@ -73,24 +74,49 @@ def _field(key: str, feature: Feature, began: float) -> float:
         unit = f" ({feature.unit})" if feature.unit else ""
         value = st.number_input(
             plain(feature.name + unit),
-            min_value=feature.minimum,
-            max_value=feature.maximum,
             value=began,
             step=feature.step,
             format="%.10g",
             key=key,
         )
-        st.caption(plain(_range(feature)))
+        st.caption("  \n".join(map(plain, _range(feature))))
     return value
 
 
-def _range(feature: Feature) -> str:
+def _range(feature: Feature) -> list[str]:
     """Where its values lie, in words."""
-    if feature.spread:
-        return "{} to {}".format(*map(number, feature.spread))
-    if feature.minimum is not None:
-        return f"from {number(feature.minimum)}"
-    return "any number" if feature.maximum is None else f"up to {number(feature.maximum)}"
+    said = []
+    if feature.observed:
+        said.append("training {} to {}".format(*map(number, feature.observed)))
+    if feature.minimum is not None and feature.maximum is not None:
+        said.append(f"accepted {number(feature.minimum)} to {number(feature.maximum)}")
+    elif feature.minimum is not None:
+        said.append(f"accepted from {number(feature.minimum)}")
+    elif feature.maximum is not None:
+        said.append(f"accepted up to {number(feature.maximum)}")
+    return said or ["any number"]
+
+
+def in_short(row: Sequence[float]) -> str:
+    """The first values of a row, for a sentence."""
+    text = ", ".join(f"{value:.10g}" for value in row[:6])
+    return plain(text) + (f" and {len(row) - 6} more" if len(row) > 6 else "")
+
+
+def caution(card: Card, row: Sequence[float]) -> str:
+    """In Markdown, which values lie outside of what the model was trained on; empty where none does."""
+    beyond = [
+        f"{plain(shown(feature.name))} {value:.10g} ({number(feature.low)} to {number(feature.high)})"
+        for feature, value in zip(card.features, row, strict=True)
+        if feature.observed and not feature.low <= value <= feature.high
+    ]
+    if not beyond:
+        return ""
+    more = f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""
+    return (
+        f"**Outside its training: {', '.join(beyond[:MOST_NAMED])}{more}.** The model answers all the same, "
+        "and it has seen nothing there that its answer could rest on."
+    )
 
 
 def _row(card: Card) -> Row:

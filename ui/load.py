@@ -1,36 +1,28 @@
-"""A load test: each chosen server in turns, by the load generator, which is a process of its own.
+"""A load test: each chosen server in turns, by the load generator.
 
 The servers take turns because they share one machine: loaded at the same time, each would be measured
 against what the other leaves it. Turns are short, and in every second round the other one begins, so that a
 machine that grows warm or busy does so for both.
 """
 
-import json
-import queue
 import statistics
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import datetime
 
 from ui import answers, client
 from ui.answers import Failure
 from ui.card import Card
-from ui.client import PREDICT, predict, predict_body
+from ui.client import predict
+from ui.generator import Generator, Turn, read_turn
 from ui.servers import Server
 
-ROOT = Path(__file__).resolve().parents[1]
 RATES, SECONDS = (1, 5000), (2, 60)  # the least and the most that can be asked for
 TURN = 5  # seconds, about
 WARM_UP = 5  # requests before the first turn
-CONNECTIONS = 64
-TIMEOUT = 3  # seconds from when a request was due, after which it counts as not answered
-PATIENCE = 10  # seconds beyond the end of a turn, in which the generator gives up what is still waiting
 ONE_AT_A_TIME = threading.Lock()  # tests of two visitors would measure each other
 
 
@@ -46,22 +38,6 @@ class Moment:
     behind: float
     turn: int
     elapsed: float  # seconds of this turn
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What the generator counted in one turn. Percentiles are in milliseconds, None without an answer;
-    `histogram`: how many answers took up to so many milliseconds, and longer than the bound before."""
-
-    answered_rate: float
-    sent: int
-    answered: int
-    failed: int
-    statuses: dict[str, int]
-    errors: dict[str, int]
-    percentiles: dict[str, float | None]
-    histogram: dict[float, int]
-    lag: float  # milliseconds by which the generator itself was late, p99
 
 
 @dataclass
@@ -115,45 +91,48 @@ class Load:
         return statistics.median(first.values()) if len(first) * 2 > len(self.turns) else None
 
 
-@dataclass
-class Test:
-    """What is asked of whom. `seconds`: of load on each server. `failure`, `stopped`: why it ended early."""
+@dataclass(kw_only=True)
+class Trial:
+    """Servers under load, one after the other. `failure`, `stopped`: why it ended early."""
 
-    loads: list[Load]
-    rate: int
-    seconds: int
+    servers: list[Server]
     row: list[float]
+    name: str = "own"
+    at: datetime = field(default_factory=datetime.now)
     failure: Failure | None = None
     stopped: bool = True  # until it has come to its end
 
     @property
-    def turns(self) -> int:
-        """Of each server: two at least, where two are compared."""
-        return max(2 if len(self.loads) > 1 else 1, round(self.seconds / TURN))
-
-    @property
     def turn_seconds(self) -> float:
-        return self.seconds / self.turns
+        raise NotImplementedError
 
     @property
-    def order(self) -> list[tuple[int, Load]]:
-        """All turns: the number of the round, from 0, and whose turn it is."""
-        return [(n, load) for n in range(self.turns) for load in self.loads[:: -1 if n % 2 else 1]]
+    def told(self) -> bool:
+        """Whether it went far enough to tell something of every server."""
+        raise NotImplementedError
+
+    def plan(self) -> Iterator[tuple[int, Load]]:
+        """The turns as they come: which of its own it is for that server, from 0, and whose it is."""
+        raise NotImplementedError
+
+    def progress(self, over: int, now: Load, elapsed: float) -> tuple[float, str]:
+        """How far it is, from 0 to 1, and in words, after so many turns and so many seconds of one."""
+        raise NotImplementedError
 
     def run(self, card: Card) -> Iterator[tuple[int, Load, dict]]:
         """Load the servers; yield how many turns are over, whose turn it is, and what the generator tells
         four times a second. Close it, and the load ends with it."""
         if not ONE_AT_A_TIME.acquire(timeout=2):
-            self.failure = busy(self.loads[0].server)
+            self.failure = busy(self.servers[0])
             return
         try:
-            for load in self.loads:
+            for server in self.servers:
                 for _ in range(WARM_UP):
-                    answer = predict(load.server, self.row, card)
+                    answer = predict(server, self.row, card)
                     if isinstance(answer, Failure):
                         self.failure = answer
                         return
-            for over, (number, load) in enumerate(self.order):
+            for over, (number, load) in enumerate(self.plan()):
                 with closing(self.turn(load, number)) as events:
                     for told in events:
                         yield over, load, told
@@ -166,14 +145,14 @@ class Test:
     def turn(self, load: Load, number: int) -> Iterator[dict]:
         """One run of the generator; its result becomes a turn of the load, or the test gets its failure."""
         before = load.moments[-1].at if load.moments else 0.0
-        with Generator(load.server, self.rate, self.turn_seconds, self.row) as generator:
+        with Generator(load.server, load.rate, self.turn_seconds, self.row) as generator:
             for told in generator.events():
                 if told["event"] == "error":
                     self.failure = not_loaded(load.server, told["message"])
                 elif told["event"] == "result":
                     load.turns.append(read_turn(told))
                 else:
-                    due = self.rate * min(told["elapsed"], self.turn_seconds)
+                    due = load.rate * min(told["elapsed"], self.turn_seconds)
                     behind = due - told["answered"] - told["failed"]
                     figures = (told["rate"], told["p50"], told["p95"], behind, number, told["elapsed"])
                     load.moments.append(Moment(before + told["elapsed"], *figures))
@@ -185,66 +164,41 @@ class Test:
                 yield told
 
 
-class Generator:
-    """`python -m benchmarks.load` as a process that ends with its `with` block."""
+@dataclass(kw_only=True)
+class Test(Trial):
+    """So many requests a second, for `seconds` of load on each server."""
 
-    def __init__(self, server: Server, rate: int, seconds: float, row: list[float]) -> None:
-        body = predict_body(row).decode()
-        self.server, self.ends = server, time.monotonic() + seconds + PATIENCE
-        self.command = [sys.executable, "-m", "benchmarks.load", server.url + PREDICT, "--json"]
-        self.command += ["--rate", f"{rate}", "--seconds", f"{seconds:.3f}", "--body", body]
-        self.command += ["--connections", f"{CONNECTIONS}", "--timeout", f"{TIMEOUT}"]
-        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    rate: int
+    seconds: int
+    loads: list[Load] = field(init=False)
 
-    def __enter__(self) -> "Generator":
-        self.process = subprocess.Popen(
-            self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
-        )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        return self
+    def __post_init__(self) -> None:
+        self.loads = [Load(server, self.rate) for server in self.servers]
 
-    def __exit__(self, *_) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        self.process.stdout.close()
+    @property
+    def turns(self) -> int:
+        """Of each server: two at least, where two are compared."""
+        return max(2 if len(self.loads) > 1 else 1, round(self.seconds / TURN))
 
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self.lines.put(line)
-        self.lines.put(None)
+    @property
+    def turn_seconds(self) -> float:
+        return self.seconds / self.turns
 
-    def events(self) -> Iterator[dict]:
-        """What it tells, to its result or an error; an error too where it ends without either."""
-        last = "it told nothing"
-        while time.monotonic() < self.ends:
-            try:
-                line = self.lines.get(timeout=1)
-            except queue.Empty:
-                continue
-            if line is None:
-                break
-            last = line.strip() or last
-            try:
-                told = json.loads(line)
-            except ValueError:
-                continue  # a warning, say
-            yield told
-            if told["event"] != "progress":
-                return
-        yield {"event": "error", "message": f"the load generator ended without a result: {last[:300]}"}
+    @property
+    def told(self) -> bool:
+        return all(load.turns for load in self.loads)
 
+    @property
+    def order(self) -> list[tuple[int, Load]]:
+        """All turns: the number of the round, from 0, and whose turn it is."""
+        return [(n, load) for n in range(self.turns) for load in self.loads[:: -1 if n % 2 else 1]]
 
-def read_turn(told: dict) -> Turn:
-    return Turn(
-        **{
-            name: told[name] for name in ("answered_rate", "sent", "answered", "failed", "statuses", "errors")
-        },
-        percentiles={name: told[name] for name in ("p50", "p90", "p95", "p99", "p999", "max")},
-        histogram={bound: count for bound, count in told["histogram"]},
-        lag=told["generator_lag_p99"] or 0.0,
-    )
+    def plan(self) -> Iterator[tuple[int, Load]]:
+        return iter(self.order)
+
+    def progress(self, over: int, now: Load, elapsed: float) -> tuple[float, str]:
+        share = (over + min(elapsed, self.turn_seconds) / self.turn_seconds) / len(self.order)
+        return min(1.0, share), f"{now.server.name}, turn {over // len(self.loads) + 1} of {self.turns}"
 
 
 def not_loaded(server: Server, why: str) -> Failure:

@@ -1,7 +1,9 @@
 """What a load test says, in plain sentences, none of which says more than its figures do."""
 
+from ui.knee import Search
 from ui.load import Load, Test
 from ui.prediction import number
+from ui.servers import Server
 
 LATE = 10  # ms; a generator that is later than this adds to what it measures
 FEW = 1000  # answers, below which the slowest in a thousand is an accident
@@ -16,13 +18,74 @@ def reading(test: Test) -> list[str]:
         said += comparison(*test.loads)
     elif len(test.loads) == 1 and test.loads[0].kept_up:
         said.append(speed(test.loads[0]))
-    late = [load for load in test.loads if load.lag > LATE]
-    if late:
-        said.append(
-            f"The load generator itself was up to {late[0].lag:.0f} ms late: this machine had too little "
-            "left for it, and every latency here counts that too. Ask for less, or close what else runs."
-        )
-    return said
+    return said + lateness(test.loads)
+
+
+def lateness(loads: list[Load]) -> list[str]:
+    """Whether the generator itself was late, and what that means; nothing where it was not."""
+    late = max((load.lag for load in loads), default=0)
+    if late <= LATE:
+        return []
+    return [
+        f"The load generator itself was up to {late:.0f} ms late: this machine had too little left for it, "
+        "and every latency here counts that too. Ask for less, or close what else runs."
+    ]
+
+
+def knees(search: Search) -> list[str]:
+    """The heading, then a sentence for each server: up to where it kept up, and what latency did there."""
+    borne = {server.name: search.borne(server) for server in search.servers}
+    known = [f"{name} bears {rate:,} requests a second" for name, rate in borne.items() if rate]
+    said = [f"{', '.join(known)}." if known else "No knee was found: the lowest rate was too much already."]
+    for server in search.servers:
+        good, bad, name = search.borne(server), search.too_much(server), server.name
+        if good is None:
+            said.append(f"{name} did not keep up with {search.rates(server)[0][0]:,} requests a second.")
+            continue
+        words = f"{name} kept up with {good:,} requests a second"
+        if bad is None:
+            words += ", the most that was tried." if not search.stopped else " so far."
+        else:
+            words += f", and not with {bad:,}: its knee is between them."
+            low, high = (_p95(search, server, rate) for rate in (good, bad))
+            if low and high:
+                words += f" There, 19 of 20 answers came within {number(round(low, 2))} ms, and then within "
+                words += f"{number(round(high, 2))} ms."
+        said.append(words)
+    return said + lateness([step for step in search.steps if step.turns and step.kept_up])
+
+
+def steps(search: Search, server: Server) -> dict[str, str]:
+    """For each rate that was tried, what was answered and how fast; the best of its tries."""
+    found = {}
+    for rate, tries in search.rates(server):
+        best = max(tries, key=lambda step: (step.kept_up, step.answered_rate))
+        p95 = best.percentile("p95")
+        time = "none answered" if p95 is None else f"p95 {p95:,.1f} ms"
+        found[f"{rate:,}"] = time if best.kept_up else f"{time}; answered {best.answered_rate:,.0f}"
+    return found
+
+
+def in_short(trial: Test | Search) -> list[tuple[str, str, str, str]]:
+    """For each server: its name, answers a second, p50 and p99 in milliseconds; of a knee, at the knee."""
+    found = []
+    for server in trial.servers:
+        if isinstance(trial, Search):
+            loads = [
+                step for step in trial.tried(server) if step.rate == trial.borne(server) and step.kept_up
+            ]
+        else:
+            loads = [load for load in trial.loads if load.server == server]
+        if loads:
+            p50, p99 = (loads[-1].percentile(name) for name in ("p50", "p99"))
+            times = ["none" if ms is None else f"{ms:,.1f}" for ms in (p50, p99)]
+            found.append((f"{server.mark} {server.name}", f"{loads[-1].answered_rate:,.0f}", *times))
+    return found
+
+
+def _p95(search: Search, server: Server, rate: int) -> float | None:
+    tries = dict(search.rates(server))[rate]
+    return max(tries, key=lambda step: (step.kept_up, step.answered_rate)).percentile("p95")
 
 
 def headline(test: Test) -> str:

@@ -81,7 +81,7 @@ def verdict(one: Exchange | Failure, other: Exchange | Failure) -> tuple[bool, s
     """Whether both refuse alike, and what the two answers have in common, in a sentence."""
     for answer in (one, other):
         if isinstance(answer, Failure):
-            return False, f"Nothing to compare: {answer.sentence}"
+            return False, nothing(answer)
     names = f"{one.server.name} {one.status}, {other.server.name} {other.status}"
     if max(one.status, other.status) >= 500:
         return False, f"A client's mistake became a server's error: {names}."
@@ -95,6 +95,11 @@ def verdict(one: Exchange | Failure, other: Exchange | Failure) -> tuple[bool, s
     if one.body is None or one.body != other.body:
         return False, f"Both refuse it with status {one.status}, but not in the same words."
     return True, f"Both refuse it alike: status {one.status} and the same JSON."
+
+
+def nothing(failure: Failure) -> str:
+    """That there are no two answers; why not is told where the answer would be."""
+    return f"Nothing to compare: {failure.server.name} gave no answer that can be used."
 
 
 def _body(value: object) -> bytes:

@@ -4,7 +4,8 @@ import re
 
 import streamlit as st
 
-from ui.answers import Exchange, Failure, Problem
+from ui import book
+from ui.answers import Failure, Problem
 
 
 def plain(text: str) -> str:
@@ -25,6 +26,8 @@ def show(failure: Failure) -> None:
     lines = [f"**{plain(failure.sentence)}**", plain(failure.remedy)]
     if failure.problem:
         lines += more(failure.problem, said=failure.sentence)
+    elif book.troubleshooting():
+        lines.append(f"[More on what can go wrong]({book.troubleshooting()})")
     st.warning("  \n".join(lines), icon=":material/error:")
     shells = ("macOS, Linux:", "PowerShell:") if len(failure.commands) > 1 else ("",)
     for shell, command in zip(shells, failure.commands, strict=False):
@@ -34,10 +37,9 @@ def show(failure: Failure) -> None:
 
 
 def more(problem: Problem, said: str = "") -> list[str]:
-    """What the server calls the problem, linked to its page on it, its detail if that was not `said` yet,
+    """What the server calls the problem, linked to what explains it, its detail if that was not `said` yet,
     and the id to give to its operator."""
-    title = f"{problem.status} {plain(problem.title)}"
-    title = f"[{title}]({problem.page})" if problem.page else title
+    title = link(problem)
     detail = plain(problem.detail)
     lines = [title if not detail or problem.detail in said else f"{title}: {detail}"]
     if problem.request_id:
@@ -45,19 +47,8 @@ def more(problem: Problem, said: str = "") -> list[str]:
     return lines
 
 
-def request_text(exchange: Exchange) -> str:
-    """The request as it went over the wire, headers that matter only."""
-    shown = ("host", "content-type", "content-length", "x-request-id")
-    sent = {name.lower(): value for name, value in exchange.sent_headers.items()}
-    path = "/" + exchange.url.split("://", 1)[-1].partition("/")[2]
-    lines = [
-        f"{exchange.method} {path} HTTP/1.1",
-        *(f"{name}: {sent[name]}" for name in shown if name in sent),
-    ]
-    return "\n".join([*lines, "", exchange.sent]).rstrip()
-
-
-def response_text(exchange: Exchange) -> str:
-    """The answer as it came, at most its first 20,000 characters."""
-    lines = [f"HTTP/1.1 {exchange.status}", *(f"{name}: {value}" for name, value in exchange.headers.items())]
-    return "\n".join([*lines, "", exchange.text[:20_000]]).rstrip()
+def link(problem: Problem) -> str:
+    """Its status and title, linked to the book's page on it, or else to the server's own, if there is one."""
+    title = f"{problem.status} {plain(problem.title)}"
+    page = problem.page and (book.problem(problem.slug) or problem.page)
+    return f"[{title}]({page})" if page else title

@@ -10,10 +10,11 @@ from ui.card import Card
 @dataclass(frozen=True)
 class Prediction:
     """`label` is the class or the number with its unit. `probabilities`: (class, probability), in the
-    model's order; empty where the model gives none."""
+    model's order; empty where the model gives none. `value`: the number of a regression."""
 
     label: str
     probabilities: tuple[tuple[str, float], ...] = ()
+    value: float | None = None
 
     @property
     def chance(self) -> float | None:
@@ -51,7 +52,7 @@ def _prediction(answer: Any, label: Any, row: Any, card: Card) -> Prediction:
     if label is None:
         label = _label(answer, card)
     if row is None:
-        return Prediction(label)
+        return Prediction(label, value=float(answer) if not card.classes and _is_number(answer) else None)
     chances = list(row.values()) if isinstance(row, dict) else row
     if not isinstance(chances, list) or not chances or not all(map(_is_probability, chances)):
         raise ValueError("expected a probability for each class")

@@ -11,7 +11,7 @@ from time import perf_counter
 import altair
 import pandas
 
-from ui.charts import _colour, _ink
+from ui.charts import colour_of, ink
 from ui.servers import Server
 
 TOKEN, QUOTED = r"[\w!#$%&'*+.^`|~-]+", r'"(?:[^"\\]|\\.)*"'
@@ -108,7 +108,7 @@ def figure(milliseconds: float) -> str:
 def chart(found: list[Step], server: Server, end: float) -> altair.LayerChart:
     """A bar for each step, one below the other, from its start to its end; `end`: that of the axis, in ms.
     What the page did is hollow, what the server did filled."""
-    colour = _colour(server)
+    colour = colour_of(server)
     frame = pandas.DataFrame(
         {
             "step": [step.name for step in found],
@@ -116,11 +116,11 @@ def chart(found: list[Step], server: Server, end: float) -> altair.LayerChart:
             "end": [step.end for step in found],
             "by": [step.by for step in found],
             "filled": [0.15 if step.by == "page" else 0.55 if step.by == "both" else 1 for step in found],
-            "ink": [_ink() if step.by == "page" else colour for step in found],
+            "ink": [ink() if step.by == "page" else colour for step in found],
             "text": [f"{figure(step.milliseconds)} ms" for step in found],
         }
     )
-    axis = altair.Axis(labelLimit=110, labelFontSize=13, labelColor=_ink(), ticks=False, domain=False)
+    axis = altair.Axis(labelLimit=110, labelFontSize=13, labelColor=ink(), ticks=False, domain=False)
     base = altair.Chart(frame).encode(y=altair.Y("step:N", sort=None, title=None, axis=axis))
     x = altair.X(
         "start:Q",
@@ -128,17 +128,17 @@ def chart(found: list[Step], server: Server, end: float) -> altair.LayerChart:
         scale=altair.Scale(domain=[0, end * WIDER], nice=False),
         axis=altair.Axis(tickCount=5, grid=True),
     )
-    ink = altair.Color("ink:N", scale=None)
+    colour = altair.Color("ink:N", scale=None)
     tooltip = ["step:N", "by:N", *(altair.Tooltip(f"{name}:Q", format=".3f") for name in ("start", "end"))]
     bars = base.mark_bar(height=16, strokeWidth=1.5).encode(
         x=x,
         x2="end:Q",
-        color=ink,
+        color=colour,
         stroke=altair.Stroke("ink:N", scale=None),
         fillOpacity=altair.FillOpacity("filled:Q", scale=None),
         tooltip=tooltip,
     )
-    texts = base.mark_text(align="left", dx=6, fontSize=12, color=_ink()).encode(x="end:Q", text="text:N")
+    texts = base.mark_text(align="left", dx=6, fontSize=12, color=ink()).encode(x="end:Q", text="text:N")
     return (
         (bars + texts)
         .properties(height=altair.Step(26))

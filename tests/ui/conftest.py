@@ -9,8 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
+from sklearn.datasets import make_classification
 from streamlit.testing.v1 import AppTest
 
 from model_training import datasets
@@ -33,13 +35,14 @@ FLAGS += ["--disable-background-networking", "--disable-component-update", "--di
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The model file of a dataset, with its card beside it; "bare": iris without a card."""
+    """The model file of a dataset, with its card beside it; "bare": iris without a card; "sensors": one of 40
+    features."""
     made: dict[str, Path] = {}
 
     def model(name: str) -> Path:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            dataset = datasets.load("iris" if name == "bare" else name)
+            dataset = sensors() if name == "sensors" else datasets.load("iris" if name == "bare" else name)
             export(train(dataset), folder / "model", pickle_path=folder / "model.pkl")
             if name == "bare":
                 (folder / "card.json").unlink()
@@ -47,6 +50,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return made[name]
 
     return model
+
+
+def sensors() -> datasets.Dataset:
+    """40 features, one of them with a long name, and five classes."""
+    rows, states = make_classification(300, 40, n_informative=12, n_classes=5, random_state=0)
+    names = ["hall temperature, measured near the northern door", *(f"sensor {n}" for n in range(2, 41))]
+    return datasets.Dataset(
+        name="sensors",
+        title="The state of a machine, from 40 sensors",
+        origin="Made up.",
+        features=pd.DataFrame(rows.round(2), columns=names),
+        target=pd.Series(states, name="state"),
+        units={name: None for name in names},
+        target_unit=None,
+        classes=["broken", "busy", "calm", "loud", "under repair"],
+    )
 
 
 @pytest.fixture(scope="session")
@@ -70,11 +89,19 @@ def known(running: dict) -> tuple[Server, Server]:
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """Run a page against two URLs, in this process and without a browser. Metrics are beside the servers
-    unless an address is given."""
+    unless an address is given, and there is no book unless one is."""
+    monkeypatch.delenv("BOOK_URL", raising=False)
 
     def run(
-        name: str, fastapi: str, flask: str, fastapi_metrics: str = "", flask_metrics: str = ""
+        name: str,
+        fastapi: str,
+        flask: str,
+        fastapi_metrics: str = "",
+        flask_metrics: str = "",
+        book: str = "",
     ) -> AppTest:
+        if book:
+            monkeypatch.setenv("BOOK_URL", book)
         monkeypatch.setenv("FASTAPI_URL", fastapi)
         monkeypatch.setenv("FLASK_URL", flask)
         monkeypatch.setenv("FASTAPI_METRICS_URL", fastapi_metrics)

@@ -4,14 +4,15 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from classroom.servers import Server, serve
+from classroom.servers import serve
 from streamlit.testing.v1 import AppTest
 
-from ui import client, load, load_reading
+from ui import client, generator, knee, load, load_charts, load_reading
 from ui import servers as known
 from ui.card import read_card
 
@@ -20,7 +21,7 @@ ROW = [5.1, 3.5, 1.4, 0.2]
 
 
 def a_test(*servers, rate: int = 40, seconds: int = 2) -> load.Test:
-    return load.Test([load.Load(server, rate) for server in servers], rate, seconds, ROW)
+    return load.Test(servers=list(servers), rate=rate, seconds=seconds, row=ROW)
 
 
 def test_both_servers_take_turns_and_every_request_is_counted(pair, generators):
@@ -82,15 +83,15 @@ def test_a_server_without_a_model_is_not_loaded(tmp_path):
 
 def test_what_the_generator_says_is_passed_on(full_pair, monkeypatch):
     monkeypatch.delenv("SERVELAB_LOAD_ANY_HOST", raising=False)
-    with load.Generator(replace(full_pair[0], url="http://192.0.2.1"), 1, 1, ROW) as generator:
-        (told,) = generator.events()
+    with generator.Generator(replace(full_pair[0], url="http://192.0.2.1"), 1, 1, ROW) as process:
+        (told,) = process.events()
     assert told["event"] == "error" and "expected a host on this machine" in told["message"]
     failure = load.not_loaded(full_pair[0], told["message"])
     assert "The load generator could not load FastAPI: expected a host" in failure.sentence
 
 
 def test_a_generator_that_is_not_there_is_told(full_pair, monkeypatch, tmp_path):
-    monkeypatch.setattr(load, "ROOT", tmp_path)
+    monkeypatch.setattr(generator, "ROOT", tmp_path)
     test = a_test(full_pair[0])
     assert list(test.run(client.model_card(full_pair[0]))) == []
     assert "ended without a result" in test.failure.sentence and "benchmarks" in test.failure.sentence
@@ -114,13 +115,13 @@ def test_the_image_of_the_page_has_the_generator(tmp_path):
 # --- what a test says
 
 
-def turn(answered_rate=100.0, sent=500, p50=2.0, slowest=9.0, **told) -> load.Turn:
+def turn(answered_rate=100.0, sent=500, p50=2.0, slowest=9.0, **told) -> generator.Turn:
     figures = {"answered": sent, "failed": 0, "statuses": {"200": sent}, "errors": {}, "lag": 0.1, **told}
     percentiles = {"p50": p50, "p90": 3.0, "p95": 4.0, "p99": 5.0, "p999": slowest, "max": slowest}
-    return load.Turn(answered_rate, sent, percentiles=percentiles, histogram={2.0: sent}, **figures)
+    return generator.Turn(answered_rate, sent, percentiles=percentiles, histogram={2.0: sent}, **figures)
 
 
-def told(one: list[load.Turn], other: list[load.Turn] | None = None, moments=()) -> list[str]:
+def told(one: list[generator.Turn], other: list[generator.Turn] | None = None, moments=()) -> list[str]:
     test = a_test(*known.servers()[: 2 if other else 1], rate=100, seconds=10)
     for part, turns in zip(test.loads, (one, other), strict=False):
         part.turns = turns
@@ -175,14 +176,88 @@ def test_one_alone_and_a_late_generator():
     assert load_reading.figures(replace(part, turns=[turn()]))["p99.9, ms"] == "too few"
 
 
+# --- the knee
+
+
+def climb(bears: dict[str, int], unlucky: tuple[int, ...] = ()) -> knee.Search:
+    """A search whose servers keep up to the rates that they bear, but for the first try of unlucky rates."""
+    pair = list(known.servers())[: len(bears)]
+    search = knee.Search(servers=pair, row=ROW)
+    for _, step in search.plan():
+        first = len([one for one in search.tried(step.server) if one.rate == step.rate]) == 0
+        kept = step.rate <= bears[step.server.name] and not (first and step.rate in unlucky)
+        step.turns.append(
+            turn(step.rate if kept else step.rate / 2, sent=step.rate * 2, p50=2.0 if kept else 900.0)
+        )
+    search.stopped = False
+    return search
+
+
+def test_the_rate_doubles_and_then_what_lies_between_is_tried():
+    search = climb({"FastAPI": 1000})
+    assert [step.rate for step in search.steps] == [50, 100, 200, 400, 800, 1600, 1600, 1131, 1131, 951]
+    assert (search.borne(search.servers[0]), search.too_much(search.servers[0])) == (951, 1131)
+    said = load_reading.knees(search)
+    assert said[0] == "FastAPI bears 951 requests a second."
+    assert said[1].startswith(
+        "FastAPI kept up with 951 requests a second, and not with 1,131: its knee is between"
+    )
+    figures = load_reading.steps(search, search.servers[0])
+    assert figures["951"] == "p95 4.0 ms" and figures["1,131"] == "p95 4.0 ms; answered 566"
+
+
+def test_two_servers_climb_side_by_side_each_to_its_own_knee():
+    search = climb({"FastAPI": 200, "Flask": 5000})
+    assert [step.server.name for step in search.steps[:4]] == ["FastAPI", "Flask", "FastAPI", "Flask"]
+    assert search.borne(search.servers[1]) == 5000 and search.too_much(search.servers[1]) is None
+    assert "Flask kept up with 5,000 requests a second, the most that was tried." in load_reading.knees(
+        search
+    )
+    assert [name for name, *_ in load_reading.in_short(search)] == [":blue[●] FastAPI", ":orange[■] Flask"]
+
+
+def test_a_rate_that_failed_once_is_tried_again_before_it_counts():
+    search = climb({"FastAPI": 5000}, unlucky=(200,))
+    assert search.borne(search.servers[0]) == 5000
+    assert [step.rate for step in search.steps][2:5] == [200, 200, 400]
+
+
+def test_a_server_that_bears_nothing_has_no_knee():
+    search = climb({"FastAPI": 10})
+    assert [step.rate for step in search.steps] == [50, 50] and search.told
+    assert load_reading.knees(search)[:2] == [
+        "No knee was found: the lowest rate was too much already.",
+        "FastAPI did not keep up with 50 requests a second.",
+    ]
+
+
+def test_a_turn_s_late_answers_are_told_from_its_load():
+    test = a_test(known.servers()[0], seconds=10)
+    part = test.loads[0]
+    for number, base in ((0, 0.0), (1, 7.0)):
+        part.moments += [load.Moment(base + at, 40, 1, 1, 0, number, at) for at in (1.0, 5.0)]
+    part.moments[2:2] = [load.Moment(at, 40, 1, 1, 0, 0, at) for at in (6.0, 7.0)]
+    assert test.turn_seconds == 5 and load_charts.after_turns(part, 5) == [(5.0, 7.0)]
+
+
 # --- the page
 
 
+def run_to_its_end(app: AppTest) -> AppTest:
+    deadline = time.monotonic() + 90
+    while any(button.label == "Stop the test" for button in app.button) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        app.run()
+    return app
+
+
 def start(app: AppTest, *names: str, rate: int = 30, seconds: int = 2) -> AppTest:
-    app.button_group[0].set_value(list(names))
+    app.button_group[0].set_value("My own").run()
+    app.button_group[1].set_value(list(names))
     app.number_input[0].set_value(rate)
     app.number_input[1].set_value(seconds)
-    return next(button for button in app.button if button.label == "Start").click().run(timeout=90)
+    next(button for button in app.button if button.label == "Start").click().run()
+    return run_to_its_end(app)
 
 
 def said(app: AppTest) -> str:
@@ -190,26 +265,55 @@ def said(app: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
 
-def test_the_page_loads_both_and_says_what_came_of_it(page, pair):
-    app = page("load", pair[0].url, pair[1].url)
-    assert [(field.min, field.max) for field in app.number_input] == [(1, 5000), (2, 60)]
-    app = start(app, "FastAPI", "Flask")
+def test_the_page_loads_both_and_keeps_what_came_of_it(page, pair):
+    app = start(page("load", pair[0].url, pair[1].url), "FastAPI", "Flask")
     assert not app.exception
+    assert [(field.min, field.max) for field in app.number_input] == [(1, 5000), (2, 60)]
     assert "60 requests to each server, in 2 turns of 1 s." in said(app)
     assert "30 requests a second" in app.header[1].value
     figures = app.table[0].value
     assert list(figures.columns) == ["figure", ":blue[●] FastAPI", ":orange[■] Flask"]
     assert list(figures.set_index("figure").loc["answered"]) == ["60", "60"]
-    assert "Start" in [button.label for button in app.button]
     app.switch_page("views/health.py").run()
     app.switch_page("views/load.py").run()
     assert "30 requests a second" in app.header[1].value
+    app = start(app, "Flask", rate=20)
+    kept = app.table[0].value
+    assert [test.split(" ", 1)[1] for test in kept["test"]] == ["My own, 20 a second"] + 2 * [
+        "My own, 30 a second"
+    ]
+    assert "40 requests to Flask, in 1 turn of 2 s." in said(app)
+    earlier = next(box for box in app.selectbox if box.label == "Show")
+    app = earlier.set_value(1).run()
+    assert "60 requests to each server" in said(app) and not app.exception
 
 
-def test_the_page_loads_one(page, full: dict[str, Server]):
-    app = start(page("load", full["fastapi"].url, full["flask"].url), "Flask")
-    assert "60 requests to Flask, in 1 turn of 2 s." in said(app)
-    assert list(app.table[0].value.columns) == ["figure", ":orange[■] Flask"]
+def test_a_test_goes_on_while_other_pages_are_looked_at_and_is_stopped_by_its_button(page, full, generators):
+    app = page("load", full["fastapi"].url, full["flask"].url)
+    app.button_group[0].set_value("Steady").run()
+    next(button for button in app.button if button.label == "Start").click().run()
+    app.switch_page("views/predict.py").run()
+    deadline = time.monotonic() + 30
+    while not generators() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(generators()) == 1
+    app.switch_page("views/load.py").run()
+    assert "4,000 requests to each server" in said(app)
+    app = next(button for button in app.button if button.label == "Stop the test").click().run()
+    assert "Stopped after " in said(app) and generators() == [] and not load.ONE_AT_A_TIME.locked()
+    assert not app.exception
+
+
+def test_the_page_finds_the_knee(page, full, monkeypatch):
+    monkeypatch.setattr(knee, "STEP", 1.0)
+    monkeypatch.setattr(knee, "MOST", 40)
+    app = page("load", full["fastapi"].url, full["flask"].url)
+    app.button_group[0].set_value("Find the knee").run()
+    next(button for button in app.button if button.label == "Start").click().run()
+    app = run_to_its_end(app)
+    assert app.header[1].value == "FastAPI bears 40 requests a second, Flask bears 40 requests a second."
+    figures = app.table[0].value
+    assert list(figures["requests a second"]) == ["40"] and "p95 " in figures.iloc[0, 1]
     assert not app.exception
 
 

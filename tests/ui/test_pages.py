@@ -1,5 +1,7 @@
 """Each page as a learner meets it, run without a browser: with both servers, and with what can go wrong."""
 
+import re
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -35,7 +37,7 @@ def test_predict_with_each_server(page, pair):
     fastapi, flask = pair
     app = page("predict", fastapi.url, flask.url)
     assert [field.value for field in app.number_input] == [5.1, 3.5, 1.4, 0.2]
-    assert [field.max for field in app.number_input] == [11.5, 6.8, 12.8, 4.9]
+    assert "training 4.3 to 7.9  \naccepted 0.7 to 11.5" in said(app)
     app = press(press(app, "virginica"), "Predict")
     assert app.subheader[0].value.startswith("virginica, ")
     assert f'"{fastapi.url}/predict"' in said(app)
@@ -151,6 +153,81 @@ def test_a_problem_is_shown_with_its_title_detail_page_and_request_id(page, full
     assert text.count("Request id, for the server's operator: ") == 2
 
 
+def test_with_a_book_the_notices_lead_into_it(page, full, nobody):
+    book = "http://127.0.0.1:9/book"
+    app = page("predict", full["fastapi"].url, nobody, book=book)
+    app.number_input[0].set_value(99)
+    text = said(press(app, "Predict"))
+    assert f"[400 Feature out of range]({book}/reference/problems.html#out-of-range)" in text
+    assert f"[The book of Servelab]({book}/) has the lessons" in text
+    text = said(app.button_group[0].set_value("Flask").run())
+    assert "Flask is not running" in text and f"({book}/troubleshooting.html)" in text
+
+
+def test_what_the_server_refuses_is_sent_and_explained(page, pair):
+    app = press(page("predict", pair[0].url, pair[1].url), "Predict")
+    assert "answered in" in said(app)
+    app.number_input[2].set_value(99)
+    app = press(app, "Predict")
+    assert "FastAPI refused the input: " in said(app) and "answered in" not in said(app)
+    assert '{"features": [5.1, 3.5, 99.0, 0.2]}' in said(app) and "HTTP/1.1 400" in said(app)
+    assert not app.subheader and not app.exception
+
+
+def test_an_answer_to_other_values_is_marked(page, full):
+    app = press(page("predict", full["fastapi"].url, full["flask"].url), "Predict")
+    assert "to 5.1, 3.5, 1.4, 0.2" in said(app) and "earlier values" not in said(app)
+    app.switch_page("views/compare.py").run()
+    app = press(app, "Send to both")
+    app = app.number_input[0].set_value(6.0).run()
+    assert said(app).count("This answers the earlier values.") == 1
+    app.switch_page("views/predict.py").run()
+    assert said(app).count("This answers the earlier values.") == 1
+    assert "earlier values" not in said(press(app, "Predict"))
+
+
+def test_what_if_follows_the_row_that_was_sent(page, pair):
+    app = page("predict", pair[0].url, pair[1].url)
+    vary = next(box for box in app.selectbox if box.label == "Vary")
+    app = vary.set_value(2).run()
+    assert "setosa up to" in said(app) and "then virginica" in said(app)
+    assert "Shaded: the training, 1 to 6.9 cm." in said(app)
+    assert "The dotted upright line is at 1.4," in said(app)
+    app = press(app, "virginica")
+    assert "The dotted upright line is at 6," in said(app) and not app.exception
+    outside = app.table[-1].value
+    assert list(outside["training"])[0] == "outside" and list(outside["training"])[4] == ""
+    app.number_input[0].set_value(99)
+    app = press(app, "Predict")
+    assert len(app.warning) == 1 and "Nothing to draw: FastAPI gives no answer to this row" in said(app)
+
+
+def test_recent_requests_are_looked_at_and_sent_again(page, full):
+    app = press(page("predict", full["fastapi"].url, full["flask"].url), "Predict")
+    app.number_input[0].set_value(99)
+    app = press(app, "Predict")
+    app.switch_page("views/compare.py").run()
+    press(app, "Send to both").switch_page("views/predict.py").run()
+    recent = app.selectbox[-1]
+    assert [option.split(" · ", 1)[1] for option in recent.options] == [
+        "Flask · /predict · 400 · Feature out of range",
+        "FastAPI · /predict · 400 · Feature out of range",
+        "FastAPI · /predict · 400 · Feature out of range",
+        "FastAPI · /predict · 200 · setosa, 98 %",
+    ]
+    app = press(recent.set_value(recent.options[3]).run(), "Send it again")
+    assert app.selectbox[-1].value.exchange.status == 200 and len(app.selectbox[-1].options) == 5
+    assert not app.exception
+
+
+def test_the_call_of_a_batch_has_the_rows_that_were_sent(page, full):
+    app = page("batch", full["fastapi"].url, full["flask"].url)
+    app.text_area[0].set_value("".join(f"5.{n},3.5,1.4,0.2\n" for n in range(1, 8)))
+    text = said(press(app, "Predict all"))
+    assert "With the first 5 of the 7 rows that were sent." in text
+    assert "[[5.1, 3.5, 1.4, 0.2], [5.2, 3.5, 1.4, 0.2]," in text and "[5.5, 3.5, 1.4, 0.2]]" in text
+
+
 def test_a_batch_with_every_kind_of_line(page, pair):
     app = page("batch", pair[0].url, pair[1].url)
     text = "petal width,sepal length,sepal width,petal length,note\n0.2,5.1,3.5,1.4,a\n,5.1,3.5,1.4,b\n"
@@ -243,14 +320,29 @@ def test_health_without_metrics_says_why(page, full, both, nobody):
 def test_health_draws_what_a_server_counts(page, models, nobody):
     port = free_port()
     with serve("flask", env={"MODEL_PATH": str(models("iris")), "METRICS_PORT": str(port)}) as flask:
+        send(flask)  # before anybody looked
         app = page("health", nobody, flask.url, nobody, f"http://127.0.0.1:{port}/metrics")
-        assert "need two looks at the counters" in said(app)
-        send(flask)
-        app.run()
+        totals = totals_of_flask(app)
+        # 5, and perhaps already the card that Predict, where the page begins, asked for
+        assert totals["requests"] in ("5", "6") and totals["refused, status 4xx"] == "0"
+        assert float(totals["latency p95, ms"]) > 0
+        app.switch_page("views/predict.py").run()
+        send(flask)  # while another page is looked at
+        deadline = time.monotonic() + 30
+        while totals_of_flask(app).get("requests") != "12" or "Flask: not known" in said(app):
+            assert time.monotonic() < deadline, said(app)
+            time.sleep(0.5)
+            app.switch_page("views/health.py").run()
         for heading in ("Requests a second", "Error ratio", "Latency p50", "Latency p95"):
             assert heading in said(app)
-        assert "Flask: 0 % now, at most 0 %" in said(app) and "FastAPI: not known" in said(app)
+        assert "FastAPI: not known" in said(app) and re.search("Flask: .* now, at most 0 %", said(app))
         assert not app.exception
+
+
+def totals_of_flask(app: AppTest) -> dict[str, str]:
+    """What Health says of the time since its start; empty where it says nothing."""
+    found = [table.value for table in app.table if "figure" in table.value]
+    return dict(found[0].set_index("figure")[":orange[■] Flask"]) if found else {}
 
 
 def send(server: Server) -> None:
@@ -271,7 +363,8 @@ def test_with_one_down_the_fields_come_from_the_other(page, full, nobody):
     assert "FastAPI is not running" in said(app) and "from Flask's model card" in said(app)
     assert len(app.number_input) == 4 and not app.exception
     app = press(page("compare", nobody, full["flask"].url), "Send to both")
-    assert "Nothing to compare: FastAPI is not running" in said(app)
+    assert "Nothing to compare: FastAPI gave no answer that can be used." in said(app)
+    assert said(app).count("FastAPI is not running") == 1
     app = press(press(app, "Measure"), "Send it to both")
     assert not app.exception
 

@@ -1,20 +1,21 @@
 """Batch: many rows to one server, from text or a CSV file, and what became of each."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import streamlit as st
 
-from ui import batch, client, rows
+from ui import batch, client, page, rows
 from ui.card import Card
 from ui.choice import about, choose
-from ui.notices import plain, show
+from ui.notices import link, plain, show
 from ui.prediction import Prediction, shown
 from ui.servers import Server, servers
 from ui.snippets import show_snippets
 
 MOST_LINES = 50  # shown of those without an answer
+MOST_IN_CODE = 5  # rows in the call that can be copied
 STOPPED = (
     f"This page stops after {batch.MOST_REFUSED} refused rows: it is the table that needs a look. "
     "Put right what is named below, and send it again."
@@ -29,11 +30,15 @@ class Sent:
     card: Card
     table: rows.Table
     run: batch.Run
+    name: str = field(default_factory=page.new_answer)
 
 
 def main() -> None:
-    st.title("Batch", anchor=False)
-    st.markdown("Send many rows to a server at once, and read what it answers to each.")
+    page.begin(
+        "Batch",
+        "Send many rows to a server at once, and read what it answers to each.",
+        {8: " has what many rows in one request are good for"},
+    )
     server, other = choose(servers())
     card, failures = client.first_card([server, other])
     for failure in failures:
@@ -46,12 +51,22 @@ def main() -> None:
         st.header("Rows", anchor=False)
         enter(server, card)
     sent = st.session_state.get("batch")
-    if sent is not None and (sent.server, sent.card.key) == (server, card.key):
-        with st.container(key="panel-answer"):
+    if sent is not None and (sent.server, sent.card.key) != (server, card.key):
+        sent = None
+    if sent:
+        with st.container(key="panel-answer"), page.answer(sent.name, [], []):
             read(sent)
     with st.container(key="panel-call"):
         st.header("The same call, from elsewhere", anchor=False)
-        show_snippets(server.url + client.BATCH, {"instances": [list(row) for row in examples(card)[:2]]})
+        call(server, card, sent)
+
+
+def call(server: Server, card: Card, sent: Sent | None) -> None:
+    """With the rows that were sent last, or else with the first examples."""
+    given = [row.features for row in sent.table.rows if row.features] if sent else examples(card)[:2]
+    if sent and len(given) > MOST_IN_CODE:
+        st.caption(f"With the first {MOST_IN_CODE} of the {len(given):,} rows that were sent.")
+    show_snippets(server.url + client.BATCH, {"instances": [list(row) for row in given[:MOST_IN_CODE]]})
 
 
 def enter(server: Server, card: Card) -> None:
@@ -135,11 +150,7 @@ def reason(failure: client.Failure) -> str:
 def refusals(server: Server, run: batch.Run, failures: list[client.Failure]) -> str:
     """How the server refuses rows, and where it explains its problems."""
     problems = {failure.problem.slug: failure.problem for failure in failures if failure.problem}
-    links = [
-        f"[{problem.status} {plain(problem.title)}]({problem.page})"
-        for problem in problems.values()
-        if problem.page
-    ]
+    links = [link(problem) for problem in problems.values() if problem.page]
     said = [f"What {server.name} calls it: {', '.join(links)}."] if links else []
     if run.whole:
         said.append(

@@ -5,7 +5,7 @@ from secrets import token_hex
 import pandas as pd
 import streamlit as st
 
-from ui import charts, client, inputs, latency, mistakes
+from ui import charts, client, inputs, latency, mistakes, page, visit, wire
 from ui.card import Card
 from ui.notices import more, plain, show
 from ui.prediction import Prediction
@@ -23,8 +23,11 @@ Answer = client.Exchange | client.Failure
 
 
 def main() -> None:
-    st.title("Compare", anchor=False)
-    st.markdown("Send the same input to both servers: once, many times, or with a mistake in it.")
+    page.begin(
+        "Compare",
+        "Send the same input to both servers: once, many times, or with a mistake in it.",
+        {5: " has what both agree on", 6: " what they answer to mistakes"},
+    )
     pair = servers()
     card, failures = client.first_card(pair)
     if card is None:
@@ -35,7 +38,7 @@ def main() -> None:
     with st.container(key="panel-input"):
         st.header("Input", anchor=False)
         inputs.examples(card)
-        with st.expander(f"Values: {summary(card)}"):
+        with st.expander(f"Values: {inputs.in_short(inputs.values(card))}"):
             row = inputs.fields(card, "compare")
     once, many, wrong = st.tabs(["Once", "Many times", "With a mistake"], key="way")
     with once:
@@ -46,29 +49,37 @@ def main() -> None:
         send_wrong(pair, card, row)
 
 
-def summary(card: Card) -> str:
-    row = inputs.values(card)
-    text = ", ".join(f"{value:g}" for value in row[:6])
-    return plain(text) + (f" and {len(row) - 6} more" if len(row) > 6 else "")
-
-
 def send_once(pair: tuple[Server, Server], card: Card, row: list[float]) -> None:
-    if st.button("Send to both", type="primary", icon=":material/send:"):
+    pressed = st.button("Send to both", type="primary", icon=":material/send:")
+    if pressed:
         request_id = token_hex(8)  # the same to both, since the full servers answer with it
         answers = [client.predict(server, row, card, request_id=request_id) for server in pair]
-        st.session_state["once"] = (card.key, row, answers)
+        for answer in answers:
+            remember(answer)
+        st.session_state["once"] = (card.key, row, answers, page.new_answer())
     kept = st.session_state.get("once")
     if kept is None or kept[0] != card.key:
         st.caption("One request to each; the answers appear side by side.")
         return
-    answers = [answer if isinstance(answer, client.Failure) else answer[1] for answer in kept[2]]
-    predictions = [None if isinstance(answer, client.Failure) else answer[0] for answer in kept[2]]
-    alike, words = agreement(answers, predictions)
-    verdict(alike, words)
-    side_by_side(pair, answers, "once")
-    if all(isinstance(answer, client.Exchange) for answer in answers):
-        st.caption("A single time says little, and the first after a pause is slower: see Many times.")
-        headers(*answers)
+    _, then, found, name = kept
+    answers = [answer if isinstance(answer, client.Failure) else answer[1] for answer in found]
+    predictions = [None if isinstance(answer, client.Failure) else answer[0] for answer in found]
+    with page.answer(name, row, then, shown=pressed):
+        verdict(*agreement(answers, predictions))
+        if any(predictions) and (caution := inputs.caution(card, then)):
+            st.warning(caution, icon=":material/warning:")
+        side_by_side(pair, answers, "once")
+        if all(isinstance(answer, client.Exchange) for answer in answers):
+            st.caption("A single time says little, and the first after a pause is slower: see Many times.")
+        in_detail(answers, "once")
+
+
+def remember(answer: tuple[Prediction, client.Exchange] | Answer) -> None:
+    """Among the recent requests of this browser."""
+    if isinstance(answer, tuple):
+        visit.current().remember(answer[1], answer[0].words)
+    else:
+        visit.current().remember(answer.exchange if isinstance(answer, client.Failure) else answer)
 
 
 def verdict(alike: bool, words: str) -> None:
@@ -79,9 +90,12 @@ def verdict(alike: bool, words: str) -> None:
 def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> tuple[bool, str]:
     """Whether both answered alike, and what they said, in a sentence."""
     one, other = answers
+    if not any(predictions):
+        refused = [answer.exchange or answer for answer in answers]
+        return mistakes.verdict(*refused)
     for answer in answers:
         if isinstance(answer, client.Failure):
-            return False, f"Nothing to compare: {answer.sentence}"
+            return False, mistakes.nothing(answer)
     if one.status == other.status and one.body == other.body:
         return True, f"Both answer alike: {predictions[0].words}. Same status, same JSON."
     words = [prediction.words for prediction in predictions]
@@ -92,7 +106,9 @@ def agreement(answers: list[Answer], predictions: list[Prediction | None]) -> tu
 
 def side_by_side(pair: tuple[Server, Server], answers: list[Answer], way: str) -> None:
     """Status, time and body of each, one beside the other."""
-    for column, server, answer in zip(st.columns(2, gap="medium"), pair, answers, strict=True):
+    place = st.container()
+    raw = wire.raw_switch(way)
+    for column, server, answer in zip(place.columns(2, gap="medium"), pair, answers, strict=True):
         with column, st.container(key=f"panel-{way}-{server.name.lower()}", height="stretch"):
             st.header(f"{server.mark} {server.name}", anchor=False)
             exchange = answer if isinstance(answer, client.Exchange) else answer.exchange
@@ -102,28 +118,38 @@ def side_by_side(pair: tuple[Server, Server], answers: list[Answer], way: str) -
                 st.caption(f"status {exchange.status} · {exchange.milliseconds:.1f} ms")
                 if exchange.problem and exchange is answer:
                     st.markdown("  \n".join(more(exchange.problem)))
-                st.code(exchange.text[:5_000], language="json", wrap_lines=True)
+                wire.body(exchange, raw)
+
+
+def in_detail(answers: list[Answer], way: str) -> None:
+    """What was sent, and what differs in the two answers: their bodies line by line, and their headers."""
+    exchanges = [answer if isinstance(answer, client.Exchange) else answer.exchange for answer in answers]
+    if sent := next(filter(None, exchanges), None):
+        with st.container(key=f"panel-{way}-sent"):
+            st.header("What was sent to both", anchor=False)
+            wire.request(sent, st.session_state.get(f"raw {way}", False))
+    if all(exchanges):
+        with st.container(key=f"panel-{way}-difference"):
+            st.header("What differs in the answers", anchor=False)
+            wire.compared(*exchanges)
+            headers(*exchanges)
 
 
 def headers(one: client.Exchange, other: client.Exchange) -> None:
-    """A table of the response headers that are not the same in both."""
+    """The response headers that are not the same in both, and what they are."""
     names = sorted(set(one.headers) | set(other.headers))
-    rows = [
-        (
-            plain(name),
-            one.headers.get(name, "not sent"),
-            other.headers.get(name, "not sent"),
-            HEADERS.get(name, ""),
-        )
-        for name in names
-        if one.headers.get(name) != other.headers.get(name)
-    ]
-    st.header("Headers that differ", anchor=False)
-    if not rows:
-        st.caption("None.")
+    names = [name for name in names if one.headers.get(name) != other.headers.get(name)]
+    if not names:
+        st.caption("The headers do not differ.")
         return
-    frame = pd.DataFrame(rows, columns=["header", one.server.name, other.server.name, "what it is"])
-    st.table(frame, hide_index=True, border="horizontal", alt="Response headers that differ")
+    st.markdown("**Headers that differ**")
+    for name in names:
+        what = f", {HEADERS[name]}" if name in HEADERS else ""
+        lines = [f"**{plain(name)}**{what}"]
+        for exchange in (one, other):
+            server, value = exchange.server, exchange.headers.get(name)
+            lines.append(f"{server.mark} {server.name}: {'not sent' if value is None else plain(value)}")
+        st.markdown("  \n".join(lines))
 
 
 def send_many(pair: tuple[Server, Server], row: list[float]) -> None:
@@ -137,17 +163,19 @@ def send_many(pair: tuple[Server, Server], row: list[float]) -> None:
             if done % max(1, n // 50) == 0:
                 bar.progress(done / n, text=f"{done} of {n} requests to each")
         bar.empty()
-        st.session_state["many"] = result
-    result = st.session_state.get("many")
+        st.session_state["many"] = (row, result, page.new_answer())
+    then, result, name = st.session_state.get("many", (row, None, ""))
     if result is None:
         st.caption(
             "The servers take turns, request by request, after a few that are not counted: "
             "so neither has the warm machine to itself."
         )
-    elif isinstance(result, client.Failure):
-        show(result)
-    else:
-        measured(result)
+        return
+    with page.answer(name, row, then):
+        if isinstance(result, client.Failure):
+            show(result)
+        else:
+            measured(result)
 
 
 def measured(timings: tuple[latency.Timing, latency.Timing]) -> None:
@@ -194,14 +222,21 @@ def send_wrong(pair: tuple[Server, Server], card: Card, row: list[float]) -> Non
     name = st.selectbox("Mistake", list(choices), key="mistake")
     mistake = choices[name]
     st.caption(plain(mistake.why))
-    if st.button("Send it to both", type="primary", icon=":material/send:"):
+    pressed = st.button("Send it to both", type="primary", icon=":material/send:")
+    if pressed:
         request_id = token_hex(8)
-        st.session_state["wrong"] = (name, [mistake.send(server, request_id) for server in pair])
+        answers = [mistake.send(server, request_id) for server in pair]
+        for answer in answers:
+            remember(answer)
+        st.session_state["wrong"] = (name, row, answers, page.new_answer())
     kept = st.session_state.get("wrong")
     if kept is None or kept[0] != name:
         return
-    verdict(*mistakes.verdict(*kept[1]))
-    side_by_side(pair, kept[1], "wrong")
+    _, then, answers, named = kept
+    with page.answer(named, row, then, shown=pressed):
+        verdict(*mistakes.verdict(*answers))
+        side_by_side(pair, answers, "wrong")
+        in_detail(answers, "wrong")
 
 
 main()

@@ -1,14 +1,13 @@
 """Follow: one request through a server or through both, step by step, and what it leaves behind."""
 
 import json
-import os
 from dataclasses import dataclass
 from secrets import token_hex
 
 import pandas as pd
 import streamlit as st
 
-from ui import client, inputs, trail, waterfall
+from ui import book, client, inputs, page, trail, waterfall
 from ui.card import Card
 from ui.choice import about
 from ui.notices import plain, show
@@ -17,60 +16,58 @@ from ui.servers import Server, servers
 from ui.waterfall import ANSWERED, BACK, CONNECTED, SENT, Clock, Step
 
 BOTH = "Both"
-NUMBERS = {"05": "05_one_contract_two_servers", "06": "06_errors_are_part_of_the_api"}
-NUMBERS |= {"07": "07_you_can_only_run_what_you_can_see", "08": "08_measure_then_make_it_fast"}
 # Of each step: what it is; FastAPI's file that does it and Flask's; lesson and section that explain it.
 STEPS = {
     CONNECTED: (
         "The page had no open connection to the server and made one.",
         ("ui/client.py", "ui/client.py"),
-        ("08", "Whoever measures a server must not wait for it"),
+        (8, "Whoever measures a server must not wait for it"),
     ),
     SENT: (
         "The page wrote the request to the connection. The server begins to read before that is done.",
         ("ui/client.py", "ui/client.py"),
-        ("05", "A contract is what a client may rely on"),
+        (5, "A contract is what a client may rely on"),
     ),
     "received": (
         "From the request's first byte to its last: a large body or a slow network makes this long.",
         ("apps/servers/uvicorn_server.py", "apps/servers/waitress_server.py"),
-        ("06", "A limit is a decision so it is a setting"),
+        (6, "A limit is a decision so it is a setting"),
     ),
     "taken up": (
         "The request was there, and waited for the event loop (FastAPI) or a thread (Flask) to have time.",
         ("apps/servers/asgi.py", "apps/servers/wsgi.py"),
-        ("08", "An async function that computes stops everybody"),
+        (8, "An async function that computes stops everybody"),
     ),
     "validated": (
         "The view was found, its JSON read, and the features held against the model's card.",
         ("apps/service/bodies.py", "apps/service/bodies.py"),
-        ("06", "A guess at what was meant becomes a prediction"),
+        (6, "A guess at what was meant becomes a prediction"),
     ),
     "waited": (
         "For the model to be free, and for its answer to come back. ONNX answers at once; a scikit-learn "
         "model has a thread of its own, where a request waits for those before it.",
         ("apps/service/batching.py", "apps/service/batching.py"),
-        ("08", "What waits together can be computed together"),
+        (8, "What waits together can be computed together"),
     ),
     "predicted": (
         "The model computed. Everything else on this page is there to bring features here and answers back.",
         ("apps/service/model.py", "apps/service/model.py"),
-        ("08", "A faster model is worth what it has of the whole"),
+        (8, "A faster model is worth what it has of the whole"),
     ),
     "encoded": (
         "The answer was put together and written as JSON.",
         ("apps/servers/fastapi_views.py", "apps/servers/flask_views.py"),
-        ("08", "What is left is reading, writing and the framework"),
+        (8, "What is left is the framework, and a view can be compiled"),
     ),
     ANSWERED: (
         "What the server did in this time it does not tell.",
         ("apps/service/requests.py", "apps/service/requests.py"),
-        ("07", "A trace shows where the time of one request went"),
+        (7, "A trace shows where the time of one request went"),
     ),
     BACK: (
         "The answer went to the connection, and the page read it to its last byte.",
         ("apps/servers/asgi.py", "apps/servers/wsgi.py"),
-        ("07", "A log line is for a machine"),
+        (7, "A log line is for a machine"),
     ),
 }
 
@@ -92,8 +89,11 @@ class Followed:
 
 
 def main() -> None:
-    st.title("Follow a request", anchor=False)
-    st.markdown("Send one request and see where its time goes, and what it leaves behind in the server.")
+    page.begin(
+        "Follow a request",
+        "Send one request and see where its time goes, and what it leaves behind in the server.",
+        {7: " reads logs, metrics and traces"},
+    )
     pair = servers()
     names = [*(server.name for server in pair), BOTH]
     marks = {server.name: server.mark for server in pair}
@@ -221,7 +221,7 @@ def left_behind(one: Followed) -> None:
         st.markdown(f"**Trace id** `{trace}`")
         st.caption(
             "Every service that this request passes through writes the same one; where traces are collected, "
-            f"the steps stand under it. {lesson('07', 'A trace shows where the time of one request went')}"
+            f"the steps stand under it. {lesson(7, 'A trace shows where the time of one request went')}"
         )
     st.markdown("**Log line**")
     if one.line:
@@ -229,7 +229,7 @@ def left_behind(one: Followed) -> None:
         st.caption(
             "In the file it is one line. `ms` is how long the server was busy with it, from the moment in "
             "which it took it up. There are no features in it: a log is read by many. "
-            f"{lesson('07', 'A log line is for a machine')}"
+            f"{lesson(7, 'A log line is for a machine')}"
         )
     elif told == one.request_id:
         st.caption(
@@ -268,7 +268,7 @@ def counted(moved: list[trail.Moved] | client.Failure | None) -> None:
     st.table(frame, hide_index=True, border="horizontal", alt="What changed between two looks at the metrics")
     st.caption(
         "The difference between a look before and one after; what others asked in between is in it too. "
-        + lesson("07", "A counter only goes up, a rate is its slope")
+        + lesson(7, "A counter only goes up, a rate is its slope")
     )
 
 
@@ -290,12 +290,9 @@ def explain(names: list[str], pair: list[Server]) -> None:
         st.markdown(f"**{name}**: {what}  \n{where}. {lesson(number, section)}")
 
 
-def lesson(number: str, section: str) -> str:
-    """The section of a lesson, linked where the book is, and else named."""
-    book, stem = (os.environ.get("BOOK_URL") or "").strip().rstrip("/"), NUMBERS[number]
-    if book:
-        return f"[Lesson {number}: {section}]({book}/lessons/{stem}.html)"
-    return f"Lesson {number} (notebooks/{stem}.ipynb): {section}."
+def lesson(number: int, section: str) -> str:
+    """The lesson, linked where the book is, and the section of it."""
+    return f"{book.lesson(number)}: *{section}*."
 
 
 main()

@@ -2,20 +2,17 @@
 
 import math
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import pandas as pd
 import streamlit as st
 
-from ui import answers, charts, client
-from ui.metrics import Sample, Span, spans
+from ui import answers, charts, client, history, page
+from ui.metrics import Sample, Span, milliseconds, spans
 from ui.notices import plain, show
 from ui.prediction import percent
 from ui.servers import Server, servers
-
-EVERY = 2  # seconds
-MINUTES = 5  # of history
 
 # What is drawn: (its name in Span, the heading, what is worth knowing)
 LINES = (
@@ -30,47 +27,64 @@ LINES = (
 )
 
 
-@st.fragment(run_every=EVERY)
+@st.fragment(run_every=history.EVERY)
 def watch() -> None:
     """Both servers side by side, then their charts. Only this part of the page is drawn again."""
     pair = servers()
-    with ThreadPoolExecutor(2 * len(pair)) as pool:  # so that a slow one does not delay the others
-        counts = pool.map(client.metrics, pair)
+    with ThreadPoolExecutor(2 * len(pair)) as pool:  # so that a slow one does not delay the other
         found = list(pool.map(client.health, pair))
+        watched = history.watch(pair)
+        list(pool.map(history.Watched.look, [one for one in watched if one.latest is None]))
     for column, server, health in zip(st.columns(2, gap="medium"), pair, found, strict=True):
         with column, st.container(key=f"panel-{server.name.lower()}", height="stretch"):
             state(server, health)
-    st.caption(f"Asked at {datetime.now():%H:%M:%S}; asked again every {EVERY} seconds.")
-    st.header("What they have to do", anchor=False)
-    history = {}
-    for server, health, sample in zip(pair, found, counts, strict=True):
-        history[server] = remember(server, sample)
-        if isinstance(sample, client.Failure) and isinstance(health, client.Health):
-            show(without_metrics(server, health, sample))
-    if any(history.values()):
-        draw({server: spans(samples) for server, samples in history.items()})
+    st.caption(f"Asked at {datetime.now():%H:%M:%S}; asked again every {history.EVERY} seconds.")
+    counted = {}
+    for health, one in zip(found, watched, strict=True):
+        if not isinstance(health, client.Health):
+            continue  # nothing is told twice
+        if isinstance(one.latest, client.Failure):
+            show(without_metrics(one.server, health, one.latest))
+        elif one.latest:
+            counted[one.server] = one.latest
+    if counted:
+        with st.container(key="panel-totals"):
+            st.header("Since each server's start", anchor=False)
+            totals(counted)
+    if any(one.samples for one in watched):
+        st.header("In the last minutes", anchor=False)
+        draw({one.server: spans(list(one.samples)) for one in watched})
 
 
-def remember(server: Server, sample: Sample | client.Failure) -> deque[Sample]:
-    """The samples of the last minutes, this one among them."""
-    kept = st.session_state.setdefault("samples", {}).setdefault(
-        server.metrics_url, deque(maxlen=MINUTES * 60 // EVERY + 1)
+def totals(counted: dict[Server, Sample]) -> None:
+    """What each has counted since it was started, whoever asked and whether or not a page was open."""
+
+    def figures(sample: Sample) -> dict[str, str]:
+        times = {"p50": milliseconds(0.5, sample.buckets), "p95": milliseconds(0.95, sample.buckets)}
+        return {
+            "requests": f"{sample.requests:,.0f}",
+            "refused, status 4xx": f"{sample.refused:,.0f}",
+            "failed, status 5xx": f"{sample.failed:,.0f}",
+            **{f"latency {name}, ms": "none" if ms is None else f"{ms:,.2f}" for name, ms in times.items()},
+        }
+
+    columns = {f"{server.mark} {server.name}": figures(sample) for server, sample in counted.items()}
+    frame = pd.DataFrame(columns).rename_axis("figure").reset_index()
+    st.table(frame, hide_index=True, border="horizontal", alt="What each server has counted since its start")
+    st.caption(
+        "Health checks, such as this page's, are not counted. p50: half of the answers came within this "
+        "time; p95: 19 of 20 did."
     )
-    if isinstance(sample, Sample):
-        kept.append(sample)
-    while kept and kept[0].at < time.monotonic() - MINUTES * 60:
-        kept.popleft()
-    return kept
 
 
 def draw(found: dict[Server, list[Span]]) -> None:
     """A chart for each figure, both servers in each, and below it the figures in words."""
     if not any(found.values()):
-        st.caption(f"The first lines need two looks at the counters: they come in {EVERY} seconds.")
+        st.caption(f"The first lines need two looks at the counters: they come in {history.EVERY} seconds.")
         return
     now = time.monotonic()
     oldest = min(line[0].at for line in found.values() if line)
-    minutes = min(MINUTES, max(1, math.ceil((now - oldest) / 60)))
+    minutes = min(history.MINUTES, max(1, math.ceil((now - oldest) / 60)))
     for half in (LINES[:2], LINES[2:]):
         for column, (name, heading, note) in zip(st.columns(2, gap="medium"), half, strict=True):
             with column, st.container(key=f"panel-{name}", height="stretch"):
@@ -83,7 +97,7 @@ def draw(found: dict[Server, list[Span]]) -> None:
                 st.markdown("  \n".join(in_words(server, found[server], name) for server in found))
                 st.caption(note)
     st.caption(
-        f"At most the last {MINUTES} minutes, from the histograms and counters in the servers' /metrics. "
+        f"At most the last {history.MINUTES} minutes, from the counters in the servers' /metrics. "
         "FastAPI is the solid line and the circle, Flask the dashed one and the square. To see them move, "
         "send requests: on Load, or Many times on Compare."
     )
@@ -95,7 +109,7 @@ def in_words(server: Server, line: list[Span], name: str) -> str:
     known = [value for value in values if value is not None]
     what = f"{server.mark} {server.name}"
     if not known:
-        return f"{what}: {'nothing was asked' if line else 'not known'}"
+        return f"{what}: {'nothing was asked in this time' if line else 'not known'}"
     tell = percent if name == "failed" else "{:,.1f}".format
     last = "nothing asked now" if values[-1] is None else f"{tell(values[-1])} now"
     return f"{what}: {last}, at most {tell(max(known))}"
@@ -153,6 +167,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-st.title("Health", anchor=False)
-st.markdown("Whether each server is up and ready, which model it serves, and how much it has to do.")
+page.begin(
+    "Health",
+    "Whether each server is up and ready, which model it serves, and how much it has to do.",
+    {7: " has what is asked and counted here"},
+)
 watch()

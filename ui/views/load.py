@@ -1,14 +1,14 @@
 """Load: many requests a second to one server or both, and how they bear it."""
 
-import time
-from contextlib import closing
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
-from ui import charts, client, inputs, load, load_reading
+from ui import client, generator, inputs, knee, load, load_charts, load_reading, page, visit
 from ui.card import Card
 from ui.choice import about
+from ui.load_runs import Run
 from ui.notices import plain, show
 from ui.servers import Server, servers
 
@@ -16,13 +16,39 @@ LINES = (
     ("rate", "Answers a second"),
     ("p95", "Latency p95, milliseconds"),
 )
-EVERY = 0.5  # seconds, between two drawings of the charts
+EVERY = 0.5  # seconds, between two drawings of a test that runs
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`rate`: requests a second, and `seconds` for each server, where they are given."""
+
+    what: str
+    rate: int | None = None
+    seconds: int | None = None
+
+
+PRESETS = {
+    "Gentle": Preset("How fast each server answers when it has all the time it needs.", 20, 10),
+    "Steady": Preset(
+        "Whether each server keeps up with steady traffic, and how even its answers are.", 200, 20
+    ),
+    "Find the knee": Preset(
+        f"How much each server bears: {knee.FIRST} requests a second, then twice as many, and so on, each "
+        f"for {knee.STEP:g} seconds, until it does not keep up. A minute or so for both."
+    ),
+    "My own": Preset("As many requests as you choose, for as long as you choose."),
+}
 
 
 def main() -> None:
-    st.title("Load", anchor=False)
-    st.markdown("Ask a server many times a second, whether or not it has answered, and see how it bears it.")
+    page.begin(
+        "Load",
+        "Ask a server many times a second, whether or not it has answered, and see how it bears it.",
+        {8: " measures like this, and then makes it fast"},
+    )
     pair = servers()
+    here = visit.current()
     card, failures = client.first_card(pair)
     if card is None:
         for failure in failures:
@@ -30,30 +56,32 @@ def main() -> None:
         st.button("Try again", icon=":material/refresh:")
         return
     about(card)
-    started = st.session_state.pop("load started", False)
-    with st.container(key="panel-input"):
+    running = here.load if here.load and here.load.is_alive() else None
+    with st.container(key="panel-test"):
         st.header("Test", anchor=False)
-        test = enter(pair, card, started)
-    below = st.empty()
-    if started and not test.loads:
-        below.warning(
+        pressed, trial = enter(pair, card, running)
+    if pressed and trial:
+        here.load = Run(trial, card, here.loads)
+        here.load.start()
+        st.rerun()  # with the button that stops it
+    if pressed:
+        st.warning(
             "**No server is chosen.**  \nChoose one or both, and start again.", icon=":material/error:"
         )
-        return
-    if started:
-        st.session_state["load"] = test
-        with below.container(key="running"):
-            run(test, card)
-        st.rerun()  # without the button that stops it
-    if "load" in st.session_state:
-        with below.container(key="result"):
-            read(st.session_state["load"])
+    elif running:
+        with st.container(key="running"):
+            watch(running)
+    elif here.loads:
+        with st.container(key="result"):
+            results(list(here.loads))
 
 
-def enter(pair: tuple[Server, Server], card: Card, started: bool) -> load.Test:
-    """Whom to ask, how often, for how long; what is changed while a test runs counts for the next."""
+def enter(pair: tuple[Server, Server], card: Card, running: Run | None) -> tuple[bool, load.Trial | None]:
+    """Whom to ask, how often, for how long: whether to start, and what. What is changed while a test runs
+    counts for the next."""
     by_name, row = {server.name: server for server in pair}, inputs.values(card)
-    with st.form("test", border=False):
+    with st.container(horizontal=True, gap="medium"):
+        name = st.segmented_control("Kind", list(PRESETS), default="Gentle", required=True, key="load kind")
         chosen = st.segmented_control(
             "Servers",
             list(by_name),
@@ -62,51 +90,60 @@ def enter(pair: tuple[Server, Server], card: Card, started: bool) -> load.Test:
             format_func=lambda name: f"{by_name[name].mark} {name}",
             key="load servers",
         )
+    preset = PRESETS[name]
+    rate, seconds = preset.rate, preset.seconds
+    if name == "My own":
         with st.container(key="features"):
             rate = st.number_input("Requests a second", *load.RATES, 100, step=50, key="load rate")
             seconds = st.number_input("Seconds for each server", *load.SECONDS, 10, key="load seconds")
-        features = ", ".join(f"{value:g}" for value in row[:6]) + (" and more" if len(row) > 6 else "")
-        st.caption(
-            f"Every request has the row of Predict and Compare: {plain(features)}. Two servers take turns "
-            "of a few seconds and never work at the same time: on one machine, each would be measured "
-            "against what the other leaves it."
-        )
-        if started and chosen:  # a press reruns the page, which ends the test
-            st.form_submit_button("Stop the test", icon=":material/stop:", key="stop")
-        else:
-            start = st.session_state.__setitem__
-            args, icon = ("load started", True), ":material/speed:"
-            st.form_submit_button("Start", type="primary", icon=icon, on_click=start, args=args, key="start")
-    return load.Test([load.Load(by_name[name], rate) for name in chosen], rate, seconds, row)
+    asks = f" {rate:,} requests a second, for {seconds} seconds on each server." if rate else ""
+    st.caption(
+        f"{preset.what}{asks} Every request has the row of Predict and Compare: {inputs.in_short(row)}. Two "
+        "servers take turns of a few seconds and never work at the same time: on one machine, each would be "
+        "measured against what the other leaves it. The test goes on when this page is left or loaded anew."
+    )
+    if running:
+        st.button("Stop the test", icon=":material/stop:", key="stop", on_click=running.end)
+        return False, None
+    pressed = st.button("Start", type="primary", icon=":material/speed:", key="start")
+    asked = [by_name[name] for name in by_name if name in chosen]
+    if not asked:
+        return pressed, None
+    if rate is None:
+        return pressed, knee.Search(servers=asked, row=row, name=name)
+    return pressed, load.Test(servers=asked, row=row, name=name, rate=rate, seconds=seconds)
 
 
-def run(test: load.Test, card: Card) -> None:
-    """Run the test, and show it while it runs. Streamlit ends this run wherever it draws next when Stop is
-    pressed, the page is left or its window closed: the load ends with it."""
-    drawn = 0.0
-    st.caption(asked(test))
-    bar, told_to = st.progress(0.0, text="Warming up"), st.empty()
-    places = panels()
-    with closing(test.run(card)) as events:
-        for over, now, told in events:
-            elapsed = min(told.get("elapsed", test.turn_seconds), test.turn_seconds)
-            text = f"{now.server.name}, turn {over // len(test.loads) + 1} of {test.turns}"
-            text += (
-                ": waiting for the last answers" if told.get("elapsed", 0) > test.turn_seconds + 0.3 else ""
-            )
-            bar.progress(min(1.0, (over + elapsed / test.turn_seconds) / len(test.order)), text=text)
-            if told["event"] == "progress":
-                told_to.markdown(sentence(now, told))
-            if time.monotonic() - drawn > EVERY:
-                drawn = time.monotonic()
-                draw(test, places)
+@st.fragment(run_every=EVERY)
+def watch(run: Run) -> None:
+    """How far a test is. Only this part of the page is drawn again."""
+    trial = run.trial
+    if not run.is_alive():
+        st.rerun()
+    st.caption(asked(trial))
+    if run.latest is None:
+        st.progress(0.0, text="Warming up")
+        return
+    over, now, told = run.latest
+    elapsed = told.get("elapsed", trial.turn_seconds)
+    share, text = trial.progress(over, now, elapsed)
+    text += ": waiting for the last answers" if elapsed > trial.turn_seconds + load_charts.AWAITED else ""
+    st.progress(share, text=text)
+    if told["event"] == "progress":
+        st.markdown(sentence(now, told))
+    if isinstance(trial, load.Test):
+        draw(trial)
+    elif trial.told:
+        draw_knee(trial)
 
 
-def asked(test: load.Test) -> str:
+def asked(trial: load.Trial) -> str:
     """For example "1,000 requests to each server, in 2 turns of 5 s"."""
-    turns = f"{test.turns} turn{'s' if test.turns > 1 else ''} of {test.turn_seconds:.2g} s"
-    whom = "each server" if len(test.loads) > 1 else test.loads[0].server.name
-    return f"{test.rate * test.seconds:,} requests to {whom}, in {turns}."
+    whom = "each server" if len(trial.servers) > 1 else trial.servers[0].name
+    if isinstance(trial, knee.Search):
+        return f"More and more requests to {whom}, in steps of {trial.turn_seconds:g} s."
+    turns = f"{trial.turns} turn{'s' if trial.turns > 1 else ''} of {trial.turn_seconds:.2g} s"
+    return f"{trial.rate * trial.seconds:,} requests to {whom}, in {turns}."
 
 
 def sentence(now: load.Load, told: dict) -> str:
@@ -117,47 +154,126 @@ def sentence(now: load.Load, told: dict) -> str:
     )
 
 
-def panels() -> list:
-    """A place for each chart, under its heading."""
-    places = []
+def draw(test: load.Test) -> None:
+    """Each figure over the seconds of load."""
     for column, (name, heading) in zip(st.columns(2, gap="medium"), LINES, strict=True):
         with column, st.container(key=f"panel-load-{name}", height="stretch"):
             st.header(heading, anchor=False)
-            places.append(st.empty())
-    return places
-
-
-def draw(test: load.Test, places: list) -> None:
-    for place, (name, heading) in zip(places, LINES, strict=True):
-        if any(part.moments for part in test.loads):
-            alt = f"{heading}, over the seconds of load, for each server; the figures are in the table."
-            place.altair_chart(charts.under_load(test.loads, name), width="stretch", alt=alt)
-
-
-def read(test: load.Test) -> None:
-    """What came of the last test, as far as it went."""
-    if test.failure:
-        show(test.failure)
-    complete = all(part.turns for part in test.loads)
-    if test.stopped and not test.failure:
-        done = sum(len(part.turns) for part in test.loads)
-        st.warning(
-            f"**Stopped after {done} of {len(test.order)} turns.** "
-            + ("What follows is of those." if complete else "That is too few to tell anything.")
+            if any(part.moments for part in test.loads):
+                alt = f"{heading}, over the seconds of load, for each server; the figures are in the table."
+                chart = load_charts.under_load(test.loads, name, test.turn_seconds)
+                st.altair_chart(chart, width="stretch", alt=alt)
+    late = [part for part in test.loads if load_charts.after_turns(part, test.turn_seconds)]
+    if late:
+        names = " and ".join(part.server.name for part in late)
+        st.caption(
+            f"Each server's turns are drawn one after the other. Shaded: a turn of {test.turn_seconds:.2g} "
+            f"seconds was over, nothing more was sent, and {names} still had answers to give. So the time "
+            "goes on beyond the seconds that were asked for: these are the late answers."
         )
-    if not complete:
+
+
+def draw_knee(search: knee.Search) -> None:
+    with st.container(key="panel-knee"):
+        st.header("Latency, the more is asked", anchor=False)
+        alt = "The latency p95 of each server at each rate; the figures are in the table."
+        st.altair_chart(load_charts.knee(search), width="stretch", alt=alt)
+        st.caption(
+            "Each point is a rate that was tried, and the time within which 19 of 20 answers came. Up to the "
+            "knee, which the upright lines mark, more requests cost nobody much; beyond it they queue, and "
+            "everybody waits. On both scales, equal steps are equal factors. FastAPI is the solid line and "
+            "the circle, Flask the dashed one and the square."
+        )
+
+
+def results(trials: list[load.Trial]) -> None:
+    """The last test, or an earlier one, and all of them in short."""
+    told = [trial for trial in trials if trial.told]
+    chosen = trials[0]
+    if len(told) > 1:
+        with st.container(key="panel-kept"):
+            before_and_after(told)
+            index = st.selectbox(
+                "Show",
+                range(len(trials)),
+                format_func=lambda index: title(trials[index]) + (", the last one" if not index else ""),
+                key=f"load shown {trials[0].at}",
+            )
+            chosen = trials[index]
+    read(chosen)
+
+
+def title(trial: load.Trial) -> str:
+    what = f", {trial.rate:,} a second" if isinstance(trial, load.Test) else ""
+    return f"{trial.at:%H:%M:%S} {trial.name}{what}"
+
+
+def before_and_after(trials: list[load.Trial]) -> None:
+    st.header("Before and after", anchor=False)
+    rows = [(title(trial), *figures) for trial in trials for figures in load_reading.in_short(trial)]
+    frame = pd.DataFrame(rows, columns=["test", "server", "answers a second", "p50, ms", "p99, ms"])
+    st.table(frame, hide_index=True, border="horizontal", alt="The last load tests in short")
+    st.caption(
+        "The last tests of this browser, the latest first. Of a search for the knee: what was at the knee."
+    )
+
+
+def read(trial: load.Trial) -> None:
+    """What came of a test, as far as it went."""
+    if trial.failure:
+        show(trial.failure)
+    if trial.stopped and not trial.failure:
+        done = sum(len(part.turns) for part in trial.loads)
+        of = f" of {len(trial.order)}" if isinstance(trial, load.Test) else ""
+        words = "What follows is of those." if trial.told else "That is too few to tell anything."
+        st.warning(f"**Stopped after {done}{of} turns.** {words}")
+    if not trial.told:
         return
-    heading, *sentences = load_reading.reading(test)
+    search = isinstance(trial, knee.Search)
+    heading, *sentences = load_reading.knees(trial) if search else load_reading.reading(trial)
     with st.container(key="reading"):
         st.header(plain(heading), anchor=False)
-        st.caption(asked(test))
+        st.caption(asked(trial))
         st.markdown("  \n".join(map(plain, sentences)))
-    draw(test, panels())
+    if search:
+        draw_knee(trial)
+        read_steps(trial)
+    else:
+        draw(trial)
+        read_figures(trial)
+    st.caption(
+        "Latency counts from the moment at which a request was due, so the time that it waits for a free "
+        f"connection counts too; there are {generator.CONNECTIONS}. After {generator.TIMEOUT} seconds it "
+        "counts as not answered. The servers, the load generator and this page share one machine, so the "
+        "figures compare the servers here, and promise nothing elsewhere."
+    )
+
+
+def read_steps(search: knee.Search) -> None:
+    with st.container(key="panel-steps"):
+        st.header("Figures", anchor=False)
+        columns = {
+            f"{server.mark} {server.name}": load_reading.steps(search, server) for server in search.servers
+        }
+        rates = sorted(
+            {rate for column in columns.values() for rate in column},
+            key=lambda text: int(text.replace(",", "")),
+        )
+        rows = [(rate, *(column.get(rate, "") for column in columns.values())) for rate in rates]
+        frame = pd.DataFrame(rows, columns=["requests a second", *columns])
+        st.table(frame, hide_index=True, border="horizontal", alt="What each server did at each rate")
+        st.caption(
+            "Where it says how many were answered, the server did not keep up: it gave fewer than 95 of 100 "
+            "answers in time, or more than 1 of 100 was no prediction. A rate that fails is tried twice."
+        )
+
+
+def read_figures(test: load.Test) -> None:
     chart, table = st.columns([3, 2], gap="medium")
     with chart, st.container(key="panel-load-histogram", height="stretch"):
         st.header("How many answers took how long", anchor=False)
         st.altair_chart(
-            charts.load_histogram(test.loads),
+            load_charts.load_histogram(test.loads),
             width="stretch",
             alt="The share of answers by how long they took, for each server; the table has the percentiles.",
         )
@@ -174,12 +290,6 @@ def read(test: load.Test) -> None:
         st.table(frame, hide_index=True, border="horizontal", alt="Rates and percentiles of each server")
         middle = f"The middle one of {test.turns} turns; the slowest is of all. " if test.turns > 1 else ""
         st.caption(f"{middle}p99: 99 of 100 answers came within this time.")
-    st.caption(
-        "Latency counts from the moment at which a request was due, so the time that it waits for a free "
-        f"connection counts too; there are {load.CONNECTIONS}. After {load.TIMEOUT} seconds it counts as not "
-        "answered. The servers, the load generator and this page "
-        "share one machine, so the figures compare the servers here, and promise nothing elsewhere."
-    )
 
 
 main()

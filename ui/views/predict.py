@@ -1,19 +1,21 @@
-"""Predict: one row of features to one server, and its answer."""
+"""Predict: one row of features to one server, its answer, and what it would be with another value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import streamlit as st
 
-from ui import charts, client, inputs
+from ui import charts, client, inputs, page, visit, what_if
 from ui.card import Card
 from ui.choice import about, choose
-from ui.notices import plain, request_text, response_text, show
-from ui.prediction import Prediction, percent, shown
+from ui.notices import plain, show
+from ui.prediction import Prediction, number, percent, shown
+from ui.recent import show_recent
 from ui.servers import Server, servers
 from ui.snippets import show_snippets
 
 WIDE_FORM = 12  # features from which the form takes the whole width
+LESSONS = {"FastAPI": 3, "Flask": 4}  # that build what answers
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,21 @@ class Sent:
     card: Card
     row: list[float]
     answer: tuple[Prediction, client.Exchange] | client.Failure
-
-    @property
-    def exchange(self) -> client.Exchange | None:
-        return self.answer.exchange if isinstance(self.answer, client.Failure) else self.answer[1]
+    name: str = field(default_factory=page.new_answer)
 
 
 def main() -> None:
-    st.title("Predict", anchor=False)
-    st.markdown("Send one row of features to a server, and read what it answers.")
+    place = st.container()
     server, other = choose(servers())
+    with place:
+        says = {LESSONS[server.name]: " builds the server that answers here"}
+        page.begin("Predict", "Send one row of features to a server, and read what it answers.", says)
     card, failures = client.first_card([server, other])
     for failure in failures:
         show(failure)
     if card is None:
         st.button("Try again", icon=":material/refresh:")
+        show_recent()
         return
     about(card)
     if failures:
@@ -46,48 +48,70 @@ def main() -> None:
     wide = len(card.features) > WIDE_FORM
     left, right = (st.container(), st.container()) if wide else st.columns([1, 1], gap="medium")
     with left, st.container(key="panel-input", height="content" if wide else "stretch"):
-        enter(server, card)
+        pressed = enter(server, card)
     sent = st.session_state.get("sent")
     if sent is not None and (sent.server, sent.card.key) != (server, card.key):
         sent = None
     with right, st.container(key="panel-answer", height="content" if wide else "stretch"):
-        read(sent)
+        read(sent, inputs.values(card), pressed, [failure.sentence for failure in failures])
+    row = inputs.values(card)
+    with st.container(key="panel-whatif"):
+        ask_what_if(server, card, row, sent)
     with st.container(key="panel-call"):
         st.header("The same call, from elsewhere", anchor=False)
-        show_snippets(server.url + client.PREDICT, {"features": sent.row if sent else inputs.values(card)})
-    if sent and sent.exchange:
-        with st.container(key="panel-wire"):
-            wire(sent.exchange)
+        show_snippets(server.url + client.PREDICT, {"features": row})
+    show_recent()
 
 
-def enter(server: Server, card: Card) -> None:
-    """The form; pressing its button, or Enter in a field, sends the row."""
+def enter(server: Server, card: Card) -> bool:
+    """The form; its button, or Enter in a field, sends the row. True when that was done in this run."""
     st.header("Input", anchor=False)
     if inputs.examples(card):
         st.session_state.pop("sent", None)
     with st.form("input", border=False):
         row = inputs.fields(card, "predict")
-        if st.form_submit_button("Predict", type="primary", icon=":material/send:"):
+        pressed = st.form_submit_button("Predict", type="primary", icon=":material/send:")
+        if pressed:
             answer = client.predict(server, row, card)
             st.session_state["sent"] = Sent(server, card, row, answer)
+            if isinstance(answer, client.Failure):
+                visit.current().remember(answer.exchange)
+            else:
+                visit.current().remember(answer[1], answer[0].words)
+    return pressed
 
 
-def read(sent: Sent | None) -> None:
+def read(sent: Sent | None, now: list[float], pressed: bool, told: list[str]) -> None:
     """The answer in words, its probabilities as a chart with a table, and how long it took."""
     st.header("Answer", anchor=False)
     if sent is None:
-        st.caption("Nothing sent yet. Choose an example or type values, then press Predict.")
+        st.caption(
+            "Nothing sent yet. Choose an example or type values, then press Predict, or Enter in a field."
+        )
         return
-    if isinstance(sent.answer, client.Failure):
-        show(sent.answer)
-        return
-    server, (prediction, exchange) = sent.server, sent.answer
+    with page.answer(sent.name, now, sent.row, shown=pressed):
+        if isinstance(sent.answer, client.Failure):
+            if sent.answer.sentence in told:
+                st.caption("No answer came, for the reason above.")
+            else:
+                show(sent.answer)
+        else:
+            answered(sent, *sent.answer)
+
+
+def answered(sent: Sent, prediction: Prediction, exchange: client.Exchange) -> None:
+    server = sent.server
     with st.container(key="words", gap="xsmall"):
         if sent.card.target:
             st.caption(plain(sent.card.target))
         st.subheader(plain(prediction.words), anchor=False)
         took = f"{exchange.milliseconds:.1f} ms"
-        st.caption(f"{server.mark} {server.name} answered in {took} with status {exchange.status}")
+        st.caption(
+            f"{server.mark} {server.name} answered in {took} with status {exchange.status}, "
+            f"to {inputs.in_short(sent.row)}"
+        )
+    if caution := inputs.caution(sent.card, sent.row):
+        st.warning(caution, icon=":material/warning:")
     if not prediction.probabilities:
         if sent.card.classes:
             st.caption("This model names the class and gives no probabilities.")
@@ -105,15 +129,90 @@ def read(sent: Sent | None) -> None:
         st.table(frame, hide_index=True, border="horizontal", alt="The probability of each class")
 
 
-def wire(exchange: client.Exchange) -> None:
-    """The bytes that went and came."""
-    request, response = st.columns(2, gap="medium")
-    with request:
-        st.header("Request", anchor=False)
-        st.code(request_text(exchange), language=None, wrap_lines=True)
-    with response:
-        st.header("Response", anchor=False)
-        st.code(response_text(exchange), language=None, wrap_lines=True)
+def ask_what_if(server: Server, card: Card, row: list[float], sent: Sent | None) -> None:
+    """One feature over its range, in one request."""
+    st.header("What if one value were another?", anchor=False)
+    st.caption(
+        "Choose a feature. It takes every value over its range while the others stay as they were sent last: "
+        f"{inputs.in_short(row)}. That is one request to {client.BATCH}, where the server has it."
+    )
+    names = [plain(shown(feature.name)) for feature in card.features]
+    position = st.selectbox(
+        "Vary",
+        range(len(names)),
+        index=None,
+        format_func=names.__getitem__,
+        placeholder="Choose a feature",
+        key=f"vary:{card.key}",
+    )
+    if position is None:
+        return
+    asked = (server, card.key, tuple(row), position)
+    kept = st.session_state.get("what if")
+    if kept is None or kept[0] != asked or isinstance(kept[1], client.Failure):
+        kept = asked, what_if.sweep(server, card, row, position)
+        st.session_state["what if"] = kept
+    if isinstance(kept[1], client.Failure):
+        if sent and isinstance(sent.answer, client.Failure) and sent.row == row:
+            st.caption(f"Nothing to draw: {server.name} gives no answer to this row, as told above.")
+        else:
+            show(kept[1])
+    else:
+        draw(kept[1], card)
+
+
+def draw(sweep: what_if.Sweep, card: Card) -> None:
+    feature, entered = sweep.feature, sweep.row[sweep.position]
+    name, unit = plain(shown(feature.name)), f" {plain(feature.unit)}" if feature.unit else ""
+    if not sweep.classes and sweep.numbers is None:
+        said = [
+            f"{plain(shown(label))} from {number(low)} to {number(high)}{unit}"
+            for label, low, high in sweep.spells[:8]
+        ]
+        st.markdown(f"By {name}: {', '.join(said)}. This model gives no probabilities to draw.")
+        return
+    st.altair_chart(
+        charts.what_if(sweep),
+        width="stretch",
+        alt=f"What is answered along {name}; in words and figures below.",
+    )
+    if sweep.classes:
+        spells = sweep.spells
+        said = [
+            f"{plain(shown(label))} up to {number(round(high, feature.decimals))}{unit}"
+            for label, _, high in spells[:-1][:8]
+        ]
+        last = plain(shown(spells[-1][0]))
+        st.markdown(f"**{', then '.join([*said, last])}**" + ("" if said else ", whatever the value"))
+    else:
+        least, most = min(sweep.numbers), max(sweep.numbers)
+        unit_of_answer = f" {plain(card.target_unit)}" if card.target_unit else ""
+        st.markdown(f"**From {number(least)} to {number(most)}{unit_of_answer}**")
+    notes = [f"The dotted upright line is at {entered:.10g}, the value that was sent last."]
+    if feature.observed:
+        notes.insert(
+            0,
+            f"Shaded: the training, {number(feature.low)} to {number(feature.high)}{unit}. Beyond it, "
+            "the model has seen nothing that its answers could rest on.",
+        )
+    if sweep.left_out:
+        classes = "1 class is" if sweep.left_out == 1 else f"{sweep.left_out} classes are"
+        notes.append(f"{classes} not drawn: less likely than the others everywhere here.")
+    st.caption(" ".join(notes))
+    with st.expander("As a table"):
+        st.table(figures(sweep), hide_index=True, border="horizontal", alt=f"What is answered along {name}")
+
+
+def figures(sweep: what_if.Sweep) -> pd.DataFrame:
+    """Nine of the points, from one end to the other."""
+    last = len(sweep.values) - 1
+    rows = []
+    for index in sorted({round(last * part / 8) for part in range(9)}):
+        value, prediction = sweep.values[index], sweep.predictions[index]
+        beyond = sweep.feature.observed and not sweep.feature.low <= value <= sweep.feature.high
+        rows.append((f"{value:.6g}", plain(prediction.words), "outside" if beyond else ""))
+    frame = pd.DataFrame(rows, columns=["value", "answer", "training"])
+    return frame if sweep.feature.observed else frame.drop(columns="training")
 
 
 main()

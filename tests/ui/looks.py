@@ -1,0 +1,34 @@
+"""Whether a page can be used by whoever looks at it, in a window of any size or with a screen reader."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from playwright.sync_api import Page, TimeoutError
+
+LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+# https://github.com/dequelabs/axe-core, without the package's import, which fails where text is not UTF-8
+AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js").read_text(encoding="utf-8")
+VIOLATIONS = "async () => (await axe.run()).violations.map(found => [found.id, found.nodes[0].html])"
+
+
+def fits(page: Page) -> None:
+    """Nothing is wider than the window, and axe finds nothing that is hard to see or to read out."""
+    width = page.viewport_size["width"]
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth") <= width
+    page.evaluate(AXE)
+    try:  # while Streamlit draws, what is old is pale
+        page.wait_for_function("async () => (await axe.run()).violations.length === 0", timeout=10_000)
+    except TimeoutError:
+        assert page.evaluate(VIOLATIONS) == []
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """From a list that filters what is typed. It closes when the page scrolls, which its scroll into view is
+    told to have done only in the next frame."""
+    box = page.get_by_role("combobox", name=label)
+    box.scroll_into_view_if_needed()
+    for _ in range(2):
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+    box.fill(option)
+    page.get_by_role("option", name=option).first.wait_for()
+    box.press("Enter")

@@ -1,0 +1,31 @@
+"""Where the pages lead to."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ui import book
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("stem", book.LESSONS)
+def test_a_lesson_is_a_notebook_of_that_title(stem):
+    cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+    titles = [line for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"][:1]]
+    assert f"# {stem[:2]} · {book.LESSONS[stem]}" in [title.strip() for title in titles]
+
+
+def test_with_a_book_there_are_links_and_without_it_words(monkeypatch):
+    monkeypatch.setenv("BOOK_URL", "http://127.0.0.1:9/book/")
+    stem = "05_one_contract_two_servers"
+    assert (
+        book.lesson(5)
+        == f"[Lesson 05, One contract, two servers](http://127.0.0.1:9/book/lessons/{stem}.html)"
+    )
+    assert book.problem("invalid-json") == "http://127.0.0.1:9/book/reference/problems.html#invalid-json"
+    assert book.troubleshooting() == "http://127.0.0.1:9/book/troubleshooting.html"
+    monkeypatch.delenv("BOOK_URL")
+    assert book.lesson(5) == f"Lesson 05, One contract, two servers (`{stem}.ipynb`)"
+    assert book.problem("invalid-json") == book.troubleshooting() == ""

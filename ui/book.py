@@ -1,0 +1,37 @@
+"""Where a page, or a problem, is explained: in the book, where BOOK_URL says that it can be read."""
+
+import os
+
+# The lessons that the pages lead to: a notebook's stem, its number and its title.
+LESSONS = {
+    "01_a_model_is_a_function_learned_from_data": "A model is a function learned from data",
+    "03_fastapi_loads_the_model_before_it_answers": "FastAPI loads the model before it answers",
+    "04_flask_loads_the_model_when_it_is_first_asked": "Flask loads the model when it is first asked",
+    "05_one_contract_two_servers": "One contract, two servers",
+    "06_errors_are_part_of_the_api": "Errors are part of the API",
+    "07_you_can_only_run_what_you_can_see": "You can only run what you can see",
+    "08_measure_then_make_it_fast": "Measure, then make it fast",
+}
+BY_NUMBER = {int(stem[:2]): stem for stem in LESSONS}
+
+
+def address(page: str = "") -> str:
+    """Of a page of the book, or of its first one; empty where there is no book to read."""
+    book = os.environ.get("BOOK_URL", "").strip().rstrip("/")
+    return f"{book}/{page}" if book else ""
+
+
+def lesson(number: int) -> str:
+    """A lesson in Markdown: a link into the book, or else its title and the file that it is in."""
+    stem = BY_NUMBER[number]
+    title = f"Lesson {number:02}, {LESSONS[stem]}"
+    page = address(f"lessons/{stem}.html")
+    return f"[{title}]({page})" if page else f"{title} (`{stem}.ipynb`)"
+
+
+def problem(slug: str) -> str:
+    return address(f"reference/problems.html#{slug}")
+
+
+def troubleshooting() -> str:
+    return address("troubleshooting.html")

@@ -1,0 +1,51 @@
+"""What all pages have: how they begin, an answer that knows whether it is still the answer, and the little
+that only a browser can do."""
+
+from pathlib import Path
+from secrets import token_hex
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ui import book
+
+MARKS = (Path(__file__).resolve().parent / "page.js").read_text(encoding="utf-8")
+
+
+def begin(title: str, what: str, lessons: dict[int, str]) -> None:
+    """The title, what can be done here, and the lessons that explain it, each with what it has to say."""
+    st.title(title, anchor=False)
+    st.markdown(what)
+    st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
+
+
+def end() -> None:
+    """The book, where there is one; and the marks of what has changed."""
+    if book.address():
+        st.caption(f"[The book of Servelab]({book.address()}) has the lessons, and everything else.")
+    in_browser(MARKS)
+
+
+def new_answer() -> str:
+    """The name of an answer that has just come. Streamlit gives it to the part of the page that shows it."""
+    return token_hex(4)
+
+
+def answer(name: str, now: list[float], then: list[float], *, shown: bool = False) -> DeltaGenerator:
+    """A place for an answer that `new_answer` named; what it says is marked where it is the answer to other
+    values than those that are entered `now`. If `shown`, the browser scrolls to it when it is new."""
+    place = st.container(key=f"answer-{name}")
+    if now != then:
+        place.caption(":material/history: **This answers the earlier values.** Send it again for these.")
+    if shown:
+        with place:
+            in_browser(
+                f"document.querySelector('.st-key-answer-{name}')?.scrollIntoView("
+                "{block: innerWidth > 640 ? 'nearest' : 'start'})"
+            )
+    return place
+
+
+def in_browser(script: str) -> None:
+    """Run a script of ours, once. Never put into it what somebody else wrote."""
+    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)

@@ -1,0 +1,76 @@
+"""What one browser has done here. A reload of the page makes a new Streamlit session; this outlives it.
+
+It is in this process, under a random number that the browser keeps in a cookie until it is closed."""
+
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from secrets import token_hex
+
+import streamlit as st
+
+from ui.answers import Exchange
+from ui.load import Trial
+from ui.load_runs import Run
+from ui.page import in_browser
+
+COOKIE = "servelab_visit"
+MOST_VISITS = 100
+MOST_REQUESTS, MOST_LOADS = 20, 6
+LARGEST = 50_000  # characters of a request or an answer, beyond which it is not kept
+
+
+@dataclass(frozen=True)
+class Recent:
+    """A request that was answered, with what came of it in a few words."""
+
+    at: datetime
+    exchange: Exchange
+    words: str
+
+    @property
+    def label(self) -> str:
+        server, exchange = self.exchange.server, self.exchange
+        return f"{self.at:%H:%M:%S} · {server.name} · {exchange.path} · {exchange.status} · {self.words}"
+
+
+@dataclass
+class Visit:
+    """`load`: the load test that was started last; `loads`: those that have ended, the latest first."""
+
+    name: str
+    requests: deque[Recent] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
+    load: Run | None = None
+    loads: deque[Trial] = field(default_factory=lambda: deque(maxlen=MOST_LOADS))
+
+    def remember(self, exchange: Exchange | None, words: str = "") -> None:
+        """Keep a request, the latest first; `words` or else what the answer's problem is called."""
+        if exchange is None or max(len(exchange.sent), len(exchange.text)) > LARGEST:
+            return
+        if not words:
+            words = exchange.problem.title if exchange.problem else exchange.detail[:60] or "answered"
+        self.requests.appendleft(Recent(datetime.now(), exchange, words))
+
+
+_visits: OrderedDict[str, Visit] = OrderedDict()
+_lock = threading.Lock()
+
+
+def current() -> Visit:
+    """This browser's."""
+    name = st.session_state.get("visit") or st.context.cookies.get(COOKIE)
+    with _lock:
+        if name not in _visits:  # a new browser, or one from before this page was started
+            name = token_hex(16)
+            _visits[name] = Visit(name)
+            while len(_visits) > MOST_VISITS:
+                _visits.popitem(last=False)
+        _visits.move_to_end(name)
+        st.session_state["visit"] = name
+        return _visits[name]
+
+
+def keep() -> None:
+    """Let the browser keep the number; to be called where the page is made."""
+    in_browser(f"document.cookie = '{COOKIE}={current().name}; path=/; SameSite=Strict'")
