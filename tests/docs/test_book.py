@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from apps.service import problems
 from apps.service.settings import Settings
 from tests.ui.conftest import browser  # noqa: F401 - the fixture
-from tests.ui.test_browser import AXE
+from tests.ui.looks import AXE
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
