@@ -273,13 +273,30 @@ def strict(requests: Requests) -> type[HTTPChannel]:
             self.ahead = self.requests[0].ahead
             super().service()
 
+        # The loop asks these two of every connection at each look: so they do not ask waitress's own.
+
         def readable(self) -> bool:
-            return self._lingering is not None or (not self.ahead and super().readable())
+            if self._lingering is not None:
+                return True
+            return not (
+                self.requests
+                or self.ahead
+                or self.total_outbufs_len
+                or self.will_close
+                or self.close_when_flushed
+            )
 
         def writable(self) -> bool:
             """What was sent ahead waits until the answer before it has gone and the client takes more: who
             does not read holds no thread, and a crowd that sends ahead gets a turn each like all others."""
-            return self._lingering is None and (super().writable() or bool(self.ahead and not self.requests))
+            if self._lingering is not None:
+                return False
+            return bool(
+                self.total_outbufs_len
+                or self.will_close
+                or self.close_when_flushed
+                or (self.ahead and not self.requests)
+            )
 
         def handle_write(self) -> None:
             """Where a client was refused while it sends, close our side only: it could not read the answer
@@ -292,7 +309,7 @@ def strict(requests: Requests) -> type[HTTPChannel]:
                     self._lingering = time.monotonic() + LINGER_SECONDS
                     return
             super().handle_write()
-            if self.ahead and self.connected and super().readable():
+            if self.ahead and self.connected and HTTPChannel.readable(self):
                 ahead, self.ahead = self.ahead, b""
                 self.received(ahead)
 
