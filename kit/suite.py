@@ -21,6 +21,8 @@ LONGEST = (
     "tests/docs/test_book.py",
     "tests/docs/test_blocks.py",
     "tests/contract/test_workers.py",
+    "tests/contract/test_differential.py",
+    "tests/ui/test_follow.py",
     "tests/contract/test_granian.py",
     "tests/contract/test_model_file.py",
     "tests/contract/test_observability.py",
@@ -33,8 +35,8 @@ LONGEST = (
     "tests/contract/test_cardinality.py",
     "tests/ui/test_load_page.py",
     "tests/benchmarks",
+    "tests/training/test_artifact.py",
     "tests/contract/test_schemathesis.py",
-    "tests/contract/test_differential.py",
     "tests/deploy",
 )
 

@@ -60,7 +60,9 @@ needs_peer = pytest.mark.skipif(
 @needs_peer
 def test_a_peer_answers_with_both_engines(tmp_path, capsys):
     arguments = ["--rounds", "1", "--seconds", "1", "--connections", "2", "--output", str(tmp_path)]
-    assert command.main([*arguments, "--only", "LitServe ONNX,LitServe forest scikit-learn"]) == 0
+    names = ("LitServe ONNX", "LitServe forest scikit-learn")
+    only = ",".join([*names, *(f"{name} unbatched" for name in names)])
+    assert command.main([*arguments, "--only", only]) == 0
     rows = [line.split("|") for line in (tmp_path / "table.md").read_text().splitlines()[2:]]
     assert len(rows) == 4 and all(int(row[-4]) == 0 for row in rows)  # no errors
     assert "litserve" in (tmp_path / "results.json").read_text()
