@@ -35,5 +35,6 @@ history.watch(servers())
 with st.container(key="top", horizontal=True, gap="small"):  # Streamlit's own bar folds away on a phone
     for link in pages:
         st.page_link(link, width="content")
+page.mark_changes()
 chosen.run()
 page.end()

@@ -19,11 +19,16 @@ def begin(title: str, what: str, lessons: dict[int, str]) -> None:
     st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
 
 
+def mark_changes() -> None:
+    """Answers are marked when what was entered changes. It comes before a page's fields: who is quick types
+    before a page is drawn to its end."""
+    in_browser(MARKS)
+
+
 def end() -> None:
-    """The book, where there is one; and the marks of what has changed."""
+    """The book, where there is one."""
     if book.address():
         st.caption(f"[The book of Servelab]({book.address()}) has the lessons, and everything else.")
-    in_browser(MARKS)
 
 
 def new_answer() -> str:
