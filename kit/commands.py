@@ -1,7 +1,7 @@
 """Servelab: train a model, serve it with FastAPI and with Flask, and learn how.
 
 python kit.py up              set up, train a model if there is none, start everything, open the browser
-python kit.py test            set up, then run the whole test suite (8 minutes on two cores), or with --quick
+python kit.py test            set up, then run the whole test suite (12 minutes on two cores), or with --quick
                               a minute of it; other arguments go on to pytest
 python kit.py train wine      train and export a model
 python kit.py adopt m.pkl     make a model of your own servable

@@ -1,6 +1,7 @@
 """Where a page, or a problem, is explained: in the book, where BOOK_URL says that it can be read."""
 
 import os
+import re
 
 # The lessons that the pages lead to: a notebook's stem, its number and its title.
 LESSONS = {
@@ -21,12 +22,19 @@ def address(page: str = "") -> str:
     return f"{book}/{page}" if book else ""
 
 
-def lesson(number: int) -> str:
-    """A lesson in Markdown: a link into the book, or else its title and the file that it is in."""
+def lesson(number: int, section: str = "") -> str:
+    """A lesson, or a section of it, in Markdown: a link into the book, or else the file that it is in."""
     stem = BY_NUMBER[number]
-    title = f"Lesson {number:02}, {LESSONS[stem]}"
-    page = address(f"lessons/{stem}.html")
+    title = f"Lesson {number:02}, {section or LESSONS[stem]}"
+    anchor = "#" + re.sub(r"[^a-z0-9]+", "-", section.lower()).strip("-") if section else ""
+    page = address(f"lessons/{stem}.html{anchor}")
     return f"[{title}]({page})" if page else f"{title} (`{stem}.ipynb`)"
+
+
+def file(path: str) -> str:
+    """A file of the project in Markdown, linked where the book has a page for it: for those of apps."""
+    page = address(f"files/{path}.html") if path.startswith("apps/") else ""
+    return f"[`{path}`]({page})" if page else f"`{path}`"
 
 
 def problem(slug: str) -> str:

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +22,8 @@ from ui.card import Card, read_card
 from ui.metrics import Sample, read_sample
 from ui.prediction import Prediction, read_predictions
 from ui.servers import Server
+
+Read = TypeVar("Read")
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0  # to the last byte; long enough for a Flask that loads its model at this request
@@ -153,13 +155,18 @@ def health(server: Server) -> Health | Failure:
 
 def metrics(server: Server) -> Sample | Failure:
     """What the server has counted so far, from its own port for metrics."""
+    return counted(server, lambda text: read_sample(text, time.monotonic()))
+
+
+def counted(server: Server, read: Callable[[str], Read]) -> Read | Failure:
+    """What `read` makes of the text of /metrics; its ValueError says why the text is none of ours."""
     exchange = send(replace(server, url=server.metrics_url), "GET", "")
     if isinstance(exchange, Failure):
         return answers.no_metrics(server, "no answer came")
     if exchange.status != 200:
         return answers.no_metrics(server, f"the answer has status {exchange.status}")
     try:
-        return read_sample(exchange.text, time.monotonic())
+        return read(exchange.text)
     except ValueError as error:
         return answers.no_metrics(server, f"what came is {error}")
 

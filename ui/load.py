@@ -7,6 +7,7 @@ machine that grows warm or busy does so for both.
 
 import statistics
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -92,7 +93,7 @@ class Load:
 
 
 @dataclass(kw_only=True)
-class Trial:
+class Trial(ABC):
     """Servers under load, one after the other. `failure`, `stopped`: why it ended early."""
 
     servers: list[Server]
@@ -103,21 +104,21 @@ class Trial:
     stopped: bool = True  # until it has come to its end
 
     @property
-    def turn_seconds(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def turn_seconds(self) -> float: ...
 
     @property
+    @abstractmethod
     def told(self) -> bool:
         """Whether it went far enough to tell something of every server."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plan(self) -> Iterator[tuple[int, Load]]:
         """The turns as they come: which of its own it is for that server, from 0, and whose it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def progress(self, over: int, now: Load, elapsed: float) -> tuple[float, str]:
         """How far it is, from 0 to 1, and in words, after so many turns and so many seconds of one."""
-        raise NotImplementedError
 
     def run(self, card: Card) -> Iterator[tuple[int, Load, dict]]:
         """Load the servers; yield how many turns are over, whose turn it is, and what the generator tells

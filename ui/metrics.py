@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 HEALTH = ("/health", "/v2/health")  # probes, this page's among them: not what people ask a server for
+NO_TEXT = "not in Prometheus' text format"
 REQUESTS, DURATIONS = "http_requests_total", "http_request_duration_seconds_bucket"
 
 
@@ -40,23 +42,30 @@ class Span:
     p95: float | None = None
 
 
+def families(text: str) -> list[Metric]:
+    """What a full server counts, as /metrics has it; ValueError for any other text."""
+    try:
+        found = list(text_string_to_metric_families(text))
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:  # what the parser raises
+        raise ValueError(NO_TEXT) from error
+    if not any(family.name == "http_requests" for family in found):
+        raise ValueError(f"without {REQUESTS}")
+    return found
+
+
 def read_sample(text: str, at: float) -> Sample:
     """The sample in the text of /metrics; ValueError where there is none of this kind."""
-    requests, buckets, ours = Counter(), Counter(), False
+    requests, buckets = Counter(), Counter()
     try:
-        for family in text_string_to_metric_families(text):
-            ours = ours or family.name == "http_requests"
-            for sample in family.samples:
-                if sample.labels.get("route", "").startswith(HEALTH) or not math.isfinite(sample.value):
-                    continue
-                if sample.name == REQUESTS:
-                    requests[sample.labels["status"][:1]] += sample.value
-                elif sample.name == DURATIONS:
-                    buckets[float(sample.labels["le"])] += sample.value
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:  # what the parser raises
-        raise ValueError("not in Prometheus' text format") from error
-    if not ours:
-        raise ValueError(f"without {REQUESTS}")
+        for sample in [sample for family in families(text) for sample in family.samples]:
+            if sample.labels.get("route", "").startswith(HEALTH) or not math.isfinite(sample.value):
+                continue
+            if sample.name == REQUESTS:
+                requests[sample.labels["status"][:1]] += sample.value
+            elif sample.name == DURATIONS:
+                buckets[float(sample.labels["le"])] += sample.value
+    except KeyError as error:
+        raise ValueError(NO_TEXT) from error
     return Sample(at, requests.total(), requests["5"], requests["4"], tuple(sorted(buckets.items())))
 
 

@@ -3,13 +3,12 @@
 import os
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from ui import answers, client
+from ui import client
 from ui.answers import Exchange, Failure
+from ui.metrics import families
 from ui.servers import Server
 
 TAIL = 262_144  # bytes of a log, from its end, in which the line is looked for
@@ -63,20 +62,17 @@ def log_line(path: Path, request_id: str) -> str | None:
 
 def series(server: Server) -> Series | Failure:
     """What the server has counted so far, without the buckets of histograms."""
-    exchange = client.send(replace(server, url=server.metrics_url), "GET", "")
-    if isinstance(exchange, Failure):
-        return answers.no_metrics(server, "no answer came")
+    return client.counted(server, read_series)
+
+
+def read_series(text: str) -> Series:
+    """The series in the text of /metrics; ValueError where it is none of a full server's."""
     found: Series = {}
-    try:
-        for family in text_string_to_metric_families(exchange.text):
-            for sample in family.samples:
-                if not sample.name.endswith("_bucket"):
-                    labels = ", ".join(f"{name}={value}" for name, value in sample.labels.items() if value)
-                    found[sample.name, labels] = float(sample.value), family.documentation
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError):  # what the parser raises
-        found = {}
-    if exchange.status != 200 or not any(name == "http_requests_total" for name, _ in found):
-        return answers.no_metrics(server, "what came are no counts of a full server's")
+    for family in families(text):
+        for sample in family.samples:
+            if not sample.name.endswith("_bucket"):
+                labels = ", ".join(f"{name}={value}" for name, value in sample.labels.items() if value)
+                found[sample.name, labels] = float(sample.value), family.documentation
     return found
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from classroom.servers import free_port, serve
+from looks import fits
 from playwright.sync_api import Browser, expect
-from test_browser import fits
-from test_pages import press, said
+from scripted import press, said
 
 from ui import client, trail, waterfall
 from ui.card import read_card
@@ -95,7 +95,7 @@ def test_both_servers_are_followed_from_the_first_byte_to_the_last(page, timed, 
         answered = "http_requests_total (method=POST, route=/predict, status=200)"
         assert [by for name, by in counts.items() if name.endswith(answered)] == ["+1"]
         assert [by for name, by in counts.items() if "label=virginica" in name] == ["+1"]
-    assert "apps/service/bodies.py" in text and "Lesson 07, You can only run what you can see (`07_" in text
+    assert "apps/service/bodies.py" in text and "Lesson 07, A log line is for a machine (`07_" in text
     app = app.button_group[0].set_value("Flask").run()
     assert "Nothing sent yet" in said(app)
     app = press(app, "Follow it")
@@ -136,7 +136,9 @@ def test_the_lessons_are_linked_where_the_book_is(page, timed, monkeypatch):
     monkeypatch.setenv("BOOK_URL", "http://book.test/en/")
     app = press(page("follow", *list(timed.values())[:4]), "Follow it")
     links = re.findall(r"\[Lesson \d\d, [^\]]+\]\((\S+)\)", said(app))
-    assert "http://book.test/en/lessons/08_measure_then_make_it_fast.html" in links
+    section = "a-faster-model-is-worth-what-it-has-of-the-whole"
+    assert f"http://book.test/en/lessons/08_measure_then_make_it_fast.html#{section}" in links
+    assert "[`apps/service/model.py`](http://book.test/en/files/apps/service/model.py.html)" in said(app)
 
 
 def test_every_file_and_section_that_is_named_is_there():

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from classroom.servers import serve
+from scripted import said
 from streamlit.testing.v1 import AppTest
 
 from ui import client, generator, knee, load, load_charts, load_reading
@@ -258,11 +259,6 @@ def start(app: AppTest, *names: str, rate: int = 30, seconds: int = 2) -> AppTes
     app.number_input[1].set_value(seconds)
     next(button for button in app.button if button.label == "Start").click().run()
     return run_to_its_end(app)
-
-
-def said(app: AppTest) -> str:
-    kinds = (app.title, app.header, app.markdown, app.caption, app.warning, app.code)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
 
 def test_the_page_loads_both_and_keeps_what_came_of_it(page, pair):

@@ -221,7 +221,7 @@ def left_behind(one: Followed) -> None:
         st.markdown(f"**Trace id** `{trace}`")
         st.caption(
             "Every service that this request passes through writes the same one; where traces are collected, "
-            f"the steps stand under it. {lesson(7, 'A trace shows where the time of one request went')}"
+            f"the steps stand under it. {book.lesson(7, 'A trace shows where the time of one request went')}"
         )
     st.markdown("**Log line**")
     if one.line:
@@ -229,7 +229,7 @@ def left_behind(one: Followed) -> None:
         st.caption(
             "In the file it is one line. `ms` is how long the server was busy with it, from the moment in "
             "which it took it up. There are no features in it: a log is read by many. "
-            f"{lesson(7, 'A log line is for a machine')}"
+            f"{book.lesson(7, 'A log line is for a machine')}"
         )
     elif told == one.request_id:
         st.caption(
@@ -268,7 +268,7 @@ def counted(moved: list[trail.Moved] | client.Failure | None) -> None:
     st.table(frame, hide_index=True, border="horizontal", alt="What changed between two looks at the metrics")
     st.caption(
         "The difference between a look before and one after; what others asked in between is in it too. "
-        + lesson(7, "A counter only goes up, a rate is its slope")
+        + book.lesson(7, "A counter only goes up, a rate is its slope")
     )
 
 
@@ -284,15 +284,10 @@ def explain(names: list[str], pair: list[Server]) -> None:
         what, files, (number, section) = STEPS[name]
         used = {server.name: files[server.name == "Flask"] for server in pair}
         if len({*used.values()}) == 1:
-            where = f"`{next(iter(used.values()))}`"
+            where = book.file(next(iter(used.values())))
         else:
-            where = ", ".join(f"{framework}: `{file}`" for framework, file in used.items())
-        st.markdown(f"**{name}**: {what}  \n{where}. {lesson(number, section)}")
-
-
-def lesson(number: int, section: str) -> str:
-    """The lesson, linked where the book is, and the section of it."""
-    return f"{book.lesson(number)}: *{section}*."
+            where = ", ".join(f"{framework}: {book.file(file)}" for framework, file in used.items())
+        st.markdown(f"**{name}**: {what}  \n{where}. {book.lesson(number, section)}.")
 
 
 main()
