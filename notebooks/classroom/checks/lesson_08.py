@@ -5,16 +5,12 @@ import inspect
 import math
 import threading
 import time
-from typing import Annotated
 
-import fastapi.routing
-from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
-from fastapi.testclient import TestClient
-from pydantic import BaseModel
 
 from ..answers import named
 from ..exercises import NotYet, exercise, shown
+from . import views
 
 # --- 8.1
 
@@ -256,70 +252,6 @@ class CarefulRoute(APIRoute):
 """
 
 
-class Row(BaseModel):
-    features: list[float]
-
-
-class Sum(BaseModel):
-    total: float
-
-
-async def wanted() -> float:
-    return 10.0
-
-
-Wanted = Annotated[float, Depends(wanted)]
-
-
-async def one_body(row: Row) -> Sum:
-    return Sum(total=sum(row.features))
-
-
-async def with_query(row: Row, times: float = 2.0) -> Sum:
-    return Sum(total=times * sum(row.features))
-
-
-async def only_query(times: float = 2.0) -> Sum:
-    return Sum(total=times)
-
-
-async def with_dependency(row: Row, more: Wanted) -> Sum:
-    return Sum(total=more + sum(row.features))
-
-
-def plain_def(row: Row) -> Sum:
-    return Sum(total=sum(row.features))
-
-
-async def nothing_asked() -> Sum:
-    return Sum(total=0)
-
-
-calls: list[int] = []
-
-
-async def with_a_bug(row: Row) -> Sum:
-    calls.append(1)
-    raise ValueError("a bug of the view's")
-
-
-# A view, what is special about it, its address, a body, and what to ask who serves it otherwise.
-GOOD, BAD = {"features": [1.0, 2.0]}, {"feature": [1.0]}
-VIEWS = (
-    (one_body, "a view with one model", "/view", "What does `handle` do with the body?"),
-    (
-        with_query,
-        "a view with a query parameter beside its body",
-        "/view?times=3",
-        "How many are in `types`?",
-    ),
-    (with_dependency, "a view with a dependency", "/view", "How many are in `types`?"),
-    (only_query, "a view whose only parameter is no model", "/view?times=3", "Of what type is it?"),
-    (nothing_asked, "a view without parameters", "/view", "How many are in `types`?"),
-    (plain_def, "a view that is a plain `def`", "/view", "What can one `await`, and how can one tell?"),
-)
-
-
 @exercise(
     "8.4",
     hints=(
@@ -336,66 +268,38 @@ def what_the_compiler_does_not_know(answers):
     route_class = answers["CarefulRoute"]
     if not (isinstance(route_class, type) and issubclass(route_class, APIRoute)):
         raise NotYet(f"`CarefulRoute` is {shown(route_class)}, expected a class made of APIRoute. Which one?")
-    for view, what, path, question in VIEWS:
-        ours, theirs = served(view, route_class, what), served(view, APIRoute, what)
+    for view, what, path, question in views.VIEWS:
+        ours, theirs = views.served(view, route_class, what), views.served(view, APIRoute, what)
         for sent, body in (
-            (GOOD, "a good body"),
-            (BAD, "a body that is not as the model wants"),
+            (views.GOOD, "a good body"),
+            (views.BAD, "a body that is not as the model wants"),
             (5, "the body 5"),
         ):
             got, expected = (client.post(path, json=sent) for client in (ours, theirs))
             if got.status_code != expected.status_code:
-                if view is one_body and sent is BAD:
+                if view is views.one_body and sent is views.BAD:
                     question = "Who would have known how FastAPI answers?"
                 raise NotYet(
                     f"{what} and {body}: expected {expected.status_code} as from FastAPI, got "
                     f"{got.status_code}. {question}"
                 )
             if got.json() != expected.json():
-                question = "Whose words are these?" if view is one_body else question
+                question = "Whose words are these?" if view is views.one_body else question
                 raise NotYet(
                     f"{what} and {body}: the status is right ({got.status_code}), and not the answer: "
                     f"expected {shown(expected.json())}, got {shown(got.json())}. {question}"
                 )
-    calls.clear()
-    status = served(with_a_bug, route_class, "a view with a bug").post("/view", json=GOOD).status_code
-    if (status, len(calls)) != (500, 1):
+    views.calls.clear()
+    buggy = views.served(views.with_a_bug, route_class, "a view with a bug")
+    status, called = buggy.post("/view", json=views.GOOD).status_code, views.calls
+    if (status, len(called)) != (500, 1):
         raise NotYet(
-            f"a view that raises a ValueError of its own was called {len(calls)} times and gave {status}, "
+            f"a view that raises a ValueError of its own was called {len(called)} times and gave {status}, "
             "expected once and 500: it is a bug, and no bad body. What is inside of your `try`?"
         )
-    if interpreted(served(one_body, route_class, "")):
+    if views.interpreted(views.served(views.one_body, route_class, "")):
         raise NotYet(
             "every answer is right, and FastAPI gives them all: a view with one model went through "
             "`solve_dependencies`, expected it to be called directly. In which case do you return `handle`?"
         )
-    return f"one view compiled, {len(VIEWS) - 1} left to FastAPI, and nobody can tell by the answers."
-
-
-def served(view, route_class: type[APIRoute], what: str) -> TestClient:
-    """A client of an app with this one view. Raises NotYet where no app can be made."""
-    app, router = FastAPI(), APIRouter(route_class=route_class)
-    try:
-        router.post("/view")(view)
-        app.include_router(router)
-    except Exception as error:
-        raise NotYet(
-            f"{what}: making its route raised {named(error)}. Is this a view that you know?"
-        ) from error
-    return TestClient(app, raise_server_exceptions=False)
-
-
-def interpreted(client: TestClient) -> bool:
-    """Whether FastAPI solved the view's dependencies for a good request."""
-    own, calls = fastapi.routing.solve_dependencies, []
-
-    def counting(*arguments, **options):
-        calls.append(1)
-        return own(*arguments, **options)
-
-    fastapi.routing.solve_dependencies = counting
-    try:
-        client.post("/view", json=GOOD)
-    finally:
-        fastapi.routing.solve_dependencies = own
-    return bool(calls)
+    return f"one view compiled, {len(views.VIEWS) - 1} left to FastAPI, and nobody can tell by the answers."
