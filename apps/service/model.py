@@ -143,7 +143,6 @@ class Model:
             started = time.perf_counter()
             loaded = load_path(self._path, None if self._format == "auto" else self._format)
             serving = Serving(loaded)
-            self._serving = serving
             self._metrics.model_loaded(serving.name, serving.version, serving.format, loaded.card.trained_at)
             self._log.info(
                 "model loaded",
@@ -151,6 +150,7 @@ class Model:
                 format=serving.format,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
+            self._serving = serving  # last: whoever has an answer finds the line in the log
         except Exception as error:
             kind = next((kind for kind in REASONS if isinstance(error, kind)), ArtifactError)
             self._metrics.model_failed(kind.__name__)

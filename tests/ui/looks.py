@@ -23,12 +23,18 @@ def fits(page: Page) -> None:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """From a list that filters what is typed. It closes when the page scrolls, which its scroll into view is
-    told to have done only in the next frame."""
+    """From a list that filters what is typed. It closes when the page scrolls or is drawn anew, so it is
+    opened until the option shows."""
     box = page.get_by_role("combobox", name=label)
-    box.scroll_into_view_if_needed()
-    for _ in range(2):
-        page.evaluate("() => new Promise(requestAnimationFrame)")
-    box.fill(option)
-    page.get_by_role("option", name=option).first.wait_for()
+    found = page.get_by_role("option", name=option).first
+    for last in (False, False, False, True):
+        box.scroll_into_view_if_needed()
+        box.fill("")
+        box.fill(option)
+        try:
+            found.wait_for(timeout=None if last else 5_000)
+            break
+        except TimeoutError:
+            if last:
+                raise
     box.press("Enter")
