@@ -3,6 +3,7 @@
 #   docker build --target flask -t ml-api:flask .       the Flask server
 #   docker build --target ui -t ml-ui:latest .          the Streamlit page
 #   docker build --target lab -t ml-lab:latest .        JupyterLab with the lessons
+#   docker build --target proxy -t ml-proxy:latest .    nginx, with deploy/proxy
 # The versions are those of requirements.txt in every target.
 
 FROM python:3.12-slim AS base
@@ -19,7 +20,7 @@ COPY requirements.txt ./
 FROM with-uv AS serving-env
 RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn httptools uvloop flask waitress \
     pydantic-settings msgspec structlog prometheus-client opentelemetry-sdk opentelemetry-exporter-otlp-proto-http \
-    onnxruntime scikit-learn joblib skops flask-swagger-ui
+    onnxruntime scikit-learn joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy limits[redis]
 
 FROM with-uv AS ui-env
 RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx prometheus-client
@@ -57,6 +58,15 @@ EXPOSE 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
 CMD ["streamlit", "run", "ui/app.py", "--server.address=0.0.0.0", "--server.port=8501", "--server.headless=true"]
 
+# --- proxy: HTTPS in front of both servers
+FROM nginx:1.28-bookworm AS proxy
+COPY deploy/proxy /app/deploy/proxy
+COPY deploy/proxy/servers_compose.conf /app/deploy/proxy/servers.conf
+USER 1000
+EXPOSE 8443 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s CMD ["curl", "-sf", "-o", "/dev/null", "-H", "Host: localhost", "http://127.0.0.1:8080/"]
+CMD ["nginx", "-p", "/tmp", "-c", "/app/deploy/proxy/nginx.conf"]
+
 # --- serving: what a prediction needs, and nothing else
 FROM base AS serving
 COPY --from=serving-env /opt/venv /opt/venv
@@ -64,7 +74,9 @@ COPY --from=training /app/model.pkl /app/model.onnx /app/card.json ./
 COPY model_training ./model_training
 COPY apps ./apps
 USER 1000
-ENV HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json
+# A container has its addresses to itself: who publishes its port decides who reaches it, and sets ACCESS=on
+# where that is more than this machine.
+ENV ACCESS=off HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json
 
 FROM serving AS flask
 EXPOSE 5000

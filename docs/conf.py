@@ -40,7 +40,7 @@ python_use_unqualified_type_names = True
 default_role = "code"
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!apps\.|model_training\b).*"),  # types of libraries, not of ours
-    (r"py:class", r"apps\..+\.address"),  # a function, in an annotation
+    (r"py:class", r"apps\..+\.(address|names|networks|rates|redis_address)"),  # functions, in annotations
 ]
 
 

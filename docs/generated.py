@@ -17,7 +17,7 @@ import nbformat
 from apps.fastapi_app import create_app
 from apps.fastapi_app.predictions import predict
 from apps.servers.fastapi_views import describe
-from apps.service import Service
+from apps.service import Service, gate_of
 from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
@@ -39,6 +39,7 @@ OWN_HELP = {
     "bench": bench,
 }  # of commands that hand on their arguments
 SECONDS_TO_LOAD = 60
+SIGNED_IN = "With `ACCESS=on`: for whoever has credentials."
 
 
 def fragments() -> dict[str, str]:
@@ -54,7 +55,7 @@ def fragments() -> dict[str, str]:
         "card_of_iris.md": shortened(iris()[0]),
         "lessons.md": lessons(),
         "python_training.md": modules("model_training"),
-        "python_service.md": modules("apps/service"),
+        "python_service.md": modules("apps/service") + modules("apps/service/access"),
         "predict_view.py": inspect.getsource(predict),
     }
 
@@ -78,14 +79,18 @@ def settings() -> str:
 @cache
 def iris() -> tuple[Card, dict]:
     """The card of an Iris model trained now, and the API of a server that serves it."""
-    options = Settings.model_construct(log_level="error", log_format="text")
     with tempfile.TemporaryDirectory() as folder:
+        on = {"access": "on", "access_path": folder, "rate_limits": "600/minute"}  # so that all is told
+        options = Settings.model_construct(log_level="error", log_format="text", **on)
         path = Path(folder) / "iris"
         card = export(train.train(datasets.load("iris")), path)
         log, counted = configure(options), Metrics("fastapi_app")
         model = Model(path, "onnx", log, counted)
         tracing = Tracing(options, "fastapi_app")
-        service = Service("fastapi_app", options, log, RequestLog(options, log), counted, tracing, model)
+        gate = gate_of(options, log, counted)
+        service = Service(
+            "fastapi_app", options, log, RequestLog(options, log), counted, tracing, model, gate
+        )
         model.start(wait=SECONDS_TO_LOAD)
         app = create_app(service)
         found = json.loads(service.documents.openapi(lambda: describe(app), len(app.routes)))
@@ -139,18 +144,28 @@ def route(path: str, method: str, operation: dict) -> str:
         lines += ["", f"`{parameter['name']}` in the path: {schemas.kind(parameter['schema'])}."]
     if "requestBody" in operation:
         [content] = operation["requestBody"]["content"].values()
-        example = next(iter(content["examples"].values()))["value"]
-        lines += ["", f"Takes {schemas.kind(content['schema'])}:", "", block(example)]
+        if "examples" in content:
+            example = next(iter(content["examples"].values()))["value"]
+            lines += ["", f"Takes {schemas.kind(content['schema'])}:", "", block(example)]
+        else:
+            fields = content["schema"]["properties"].items()
+            lines += ["", "Takes a form with:", ""]
+            lines += [f"- `{name}`: {field['description']}" for name, field in fields]
     for status, response in operation["responses"].items():
-        for media_type, content in resolved(response).get("content", {}).items() if status == "200" else ():
+        for media_type, content in (
+            resolved(response).get("content", {}).items() if status in ("200", "201") else ()
+        ):
             schema = content.get("schema", {})
             shape = schemas.kind(schema) if "$ref" in schema else f"`{media_type}`"
-            lines += ["", f"Answers 200 with {shape}" + (":" if "example" in content else ".")]
+            lines += ["", f"Answers {status} with {shape}" + (":" if "example" in content else ".")]
             if "example" in content:
                 lines += ["", block(content["example"])]
     own = [
         f"[`{slug}`](/reference/problems.md#{slug})" for slug in slugs_of(operation) if slug not in EVERYWHERE
     ]
+    if "security" in operation:
+        [scopes] = operation["security"][0].values()
+        lines += ["", f"With `ACCESS=on`: for the scope `{scopes[0]}`." if scopes else SIGNED_IN]
     if own:
         lines += ["", f"Its own problems: {', '.join(own)}."]
     return "\n".join([*lines, ""])
@@ -260,7 +275,7 @@ def lessons() -> str:
 def modules(folder: str) -> str:
     """A section for each module of a package, from its docstrings."""
     parts = []
-    for path in sorted((ROOT / folder).glob("*.py")):
+    for path in [ROOT / folder / "__init__.py", *sorted((ROOT / folder).glob("[!_]*.py"))]:
         name = folder.replace("/", ".") + ("" if path.stem == "__init__" else f".{path.stem}")
         directive = f".. automodule:: {name}\n   :members:\n   :show-inheritance:"
         parts.append(f"## `{name}`\n\n```{{eval-rst}}\n{directive}\n```\n")

@@ -57,7 +57,7 @@ def tables(found: dict[str, dict]) -> str:
         parts.append(f"### `{name}`\n")
         if "description" in schema:
             parts.append(" ".join(schema["description"].split()) + "\n")
-        if "properties" not in schema:
+        if not schema.get("properties"):
             parts.append(f"{kind(schema).capitalize()}.\n")
             continue
         needed = schema.get("required", [])

@@ -1,12 +1,15 @@
 """Servelab: train a model, serve it with FastAPI and with Flask, and learn how.
 
 python kit.py up              set up, train a model if there is none, start everything, open the browser
+                              with --access, the servers ask who comes
 python kit.py test            set up, then run the whole test suite (12 minutes on two cores), or with --quick
                               a minute of it; other arguments go on to pytest
 python kit.py train wine      train and export a model
 python kit.py adopt m.pkl     make a model of your own servable
 python kit.py bench           how fast both servers are, against their frameworks' hello-worlds; two minutes
 python kit.py lab             JupyterLab alone
+python kit.py users add alice    who may use the servers with ACCESS=on; list, disable, passwd, remove
+python kit.py keys add alice     an API key; list, revoke; rotate: a new key to sign tokens with
 python kit.py docs            make the book and open it
 python kit.py doctor          what is in place, what is not, and what to do about it
 """
@@ -24,6 +27,7 @@ import webbrowser
 from pathlib import Path
 from typing import NoReturn
 
+from kit import access as guard
 from kit import environment as setup
 from kit import suite
 from kit.doctor import doctor
@@ -49,8 +53,8 @@ SHORT_BENCH = [
 ]
 
 
-def up(only: list[str], browser: bool) -> int:
-    """Run the servers side by side until Ctrl-C, or until none is left."""
+def up(only: list[str], browser: bool, access: bool = False) -> int:
+    """Run the servers side by side until Ctrl-C, or until none is left. With `access`, they ask who comes."""
     started = time.monotonic()
     if "book" in only and not BOOK.exists():
         print("The book is not made yet: python kit.py docs", flush=True)
@@ -75,7 +79,7 @@ def up(only: list[str], browser: bool) -> int:
         for name, port in ports.items():
             if port != KINDS[name].port:
                 print(f"Port {KINDS[name].port} is taken: the {NAMES[name]} is on {port}.")
-        env = environment(ports, free_port, log_of)
+        env = environment(ports, free_port, log_of, guard.settings() if access else {})
         silence_lab()
         print(f"Starting {', '.join(NAMES[name] for name in only)} ...", flush=True)
         running = [Server(name, env=env[name], port=port) for name, port in ports.items()]
@@ -108,7 +112,7 @@ def up(only: list[str], browser: bool) -> int:
             print(f"All stopped ({time.monotonic() - stopping:.1f} s).", flush=True)
 
 
-def environment(ports: dict[str, int], free_port, log_of) -> dict[str, dict[str, str]]:
+def environment(ports: dict[str, int], free_port, log_of, access: dict) -> dict[str, dict[str, str]]:
     """What each process is told: where the others are, and its own secrets."""
     urls, metrics, logs = {}, {}, {}
     for name in ("fastapi", "flask"):
@@ -123,7 +127,7 @@ def environment(ports: dict[str, int], free_port, log_of) -> dict[str, dict[str,
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
     book = {"BOOK_URL": f"http://127.0.0.1:{ports['book']}"} if "book" in ports else {}
-    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1", **book} for name in metrics}
+    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1", **book, **access} for name in metrics}
     return {**servers, "ui": {**urls, **logs, **book}, "lab": lab, "book": {}}
 
 
@@ -199,6 +203,10 @@ def bench(arguments: list[str]) -> int:
     return run_through([sys.executable, "-m", "benchmarks", *(arguments or SHORT_BENCH)])
 
 
+def accounts(area: str, arguments: list[str]) -> int:
+    return run_through([sys.executable, "-m", "apps.service.access", area, *arguments])
+
+
 def docs(browser: bool) -> int:
     """Make the book; show it, if it was made."""
     code = run_through([sys.executable, "-m", "docs"])
@@ -224,6 +232,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
     up = commands.add_parser("up", help="start everything")
     up.add_argument("--only", type=some_names, default=list(NAMES), help=f"a part: some of {','.join(NAMES)}")
+    up.add_argument("--access", action="store_true", help="the servers ask who comes, and count how often")
     lab = commands.add_parser("lab", help="JupyterLab alone")
     lab.set_defaults(only=["lab"])
     docs = commands.add_parser("docs", help="make the book and open it")
@@ -233,12 +242,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("train", help="train and export a model", add_help=False)
     commands.add_parser("adopt", help="make a model of your own servable", add_help=False)
     commands.add_parser("bench", help="how fast both servers are; arguments as in benchmarks", add_help=False)
+    commands.add_parser("users", help="who may use the servers with ACCESS=on", add_help=False)
+    commands.add_parser("keys", help="their API keys, and the keys that sign tokens", add_help=False)
     commands.add_parser("doctor", help="what is in place and what is not")
     known, rest = parser.parse_known_args(arguments)
     if known.command is None:
         parser.print_help()
         sys.exit(2)
-    if known.command in ("test", "train", "adopt", "bench"):
+    if known.command in ("test", "train", "adopt", "bench", "users", "keys"):
         known.arguments = arguments[1:]
     elif rest:
         parser.error(f"unknown argument {rest[0]!r}. See: python kit.py {known.command} --help")
@@ -269,9 +280,11 @@ def main() -> int:
         setup.prepare()
         continue_in_environment()
         if options.command in ("up", "lab"):
-            return up(options.only, not options.no_browser)
+            return up(options.only, not options.no_browser, getattr(options, "access", False))
         if options.command == "docs":
             return docs(not options.no_browser)
+        if options.command in ("users", "keys"):
+            return accounts(options.command, options.arguments)
         run = {"test": test, "train": train, "adopt": adopt, "bench": bench}[options.command]
         return run(options.arguments)
     except SetupError as error:

@@ -8,6 +8,7 @@ import pytest
 from adopted import Adopted, adopt
 from classroom.servers import Server, serve
 from pairs import pair
+from redis_server import RedisServer
 
 from model_training import datasets
 from model_training.export import export
@@ -44,6 +45,15 @@ def full(iris_root: Path) -> Iterator[dict[str, Server]]:
 
 
 @pytest.fixture(scope="session")
+def guarded(iris_root: Path, tmp_path_factory: pytest.TempPathFactory):
+    """The two full servers with access on, and their accounts."""
+    from credentials import guarded_pair
+
+    with guarded_pair(tmp_path_factory.mktemp("access"), iris_root / "models" / "iris") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
 def adopted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Adopted]:
     """One of adopted.MAKERS by name, made and adopted when it is first asked for."""
     made: dict[str, Adopted] = {}
@@ -54,3 +64,11 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Adopted
         return made[name]
 
     return model
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A redis-server of the test's own. Mark the test with `redis_server.missing`."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()

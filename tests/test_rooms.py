@@ -25,7 +25,8 @@ ROOMS = {
 
 # What a room starts in a process of its own, by the module's name: no import, and as much to know of.
 MAY_START = {
-    "kit": {"kit", "model_training", "benchmarks", "docs"},  # its commands, and its plugin for pytest
+    "kit": {"kit", "model_training", "benchmarks", "docs", "apps"},  # its commands, and its plugin for pytest
+    "apps/service": {"kit"},  # only told to people, as what to type
     "apps/servers": {"apps"},  # a supervisor goes on without what it had imported
     "ui": {
         "benchmarks",  # the load generator: in the page's own process they would slow each other down

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from ui.servers import Server
 
+SOON = 10  # seconds; who is to wait longer is told until when
 TRAIN = ("python kit.py train",)
 
 
@@ -42,6 +44,11 @@ class Exchange:
     def path(self) -> str:
         """The address without its host, with its query."""
         return "/" + self.url.split("://", 1)[-1].partition("/")[2]
+
+    @property
+    def signed(self) -> bool:
+        """Whether it said who asks."""
+        return not {"authorization", "x-api-key"}.isdisjoint(name.lower() for name in self.sent_headers)
 
     @property
     def detail(self) -> str:
@@ -108,8 +115,16 @@ WORDS = {
         "Look at what stands between this page and the server: a proxy may have changed it.",
     ),
     "request-timeout": ("did not get the whole request in time", "Send it again."),
-    "unauthorized": ("wants to know who asks", "Ask its operator how to sign in."),
-    "forbidden": ("does not let this page do that", "Ask its operator for the permission."),
+    "unauthorized": (
+        "has access on, and does not know who asks.",
+        "Sign in on the page Access, with a name and its password or with an API key.",
+    ),
+    "forbidden": (
+        "knows who asks, and does not let them do that",
+        "Sign in on the page Access with credentials that may, or ask whoever runs the server for them.",
+    ),
+    "token-refused": ("gave no token", "Sign in again on the page Access."),
+    "access-unavailable": ("cannot look up now who may do what.", AGAIN),
     "not-found": ("has nothing at this address", "Its page /docs lists the addresses that it has."),
     "too-many-requests": ("takes no more requests from here for now", AGAIN),
     "internal-error": (
@@ -134,6 +149,10 @@ WORDS = {
         "Try again, with fewer rows if there were many.",
     ),
 }
+ENDED = (
+    "does not take the credentials of this page any more: they have expired, or were revoked.",
+    "Sign in again on the page Access.",
+)
 REFUSED = ("refused the request", "Put right what it names and send it again.")
 FAULTY = WORDS["internal-error"]
 MINIMAL = {400: "invalid-input", 503: "model-unavailable"}  # what a minimal server's status alone means
@@ -149,10 +168,23 @@ def refused(exchange: Exchange, wanted: str) -> Failure:
     else:
         return unexpected(exchange, wanted)
     what, remedy = WORDS.get(slug, REFUSED if exchange.status < 500 else FAULTY)
+    if slug == "unauthorized" and exchange.signed:
+        what, remedy = ENDED
     if not what.endswith("."):
         what += f": {exchange.detail}" if exchange.detail else "."
     commands = {"model-unavailable": TRAIN, "draining": server.start}.get(slug, ())
     return Failure(server, f"{server.name} {what}", remedy.format(wait=_wait(exchange)), commands, exchange)
+
+
+def not_known(exchange: Exchange) -> Failure:
+    """Credentials that were just typed, and are wrong."""
+    return Failure(
+        exchange.server,
+        f"{exchange.server.name} knows no such credentials.",
+        "Type them once more. A new password, from whoever runs the server:",
+        ("python kit.py users passwd NAME",),
+        exchange,
+    )
 
 
 def unexpected(exchange: Exchange, wanted: str) -> Failure:
@@ -231,8 +263,12 @@ def _row(member: Any, detail: str) -> int | None:
 
 
 def _wait(exchange: Exchange) -> str:
-    """How long the header Retry-After says, in words."""
-    seconds = exchange.headers.get("retry-after", "")
-    if not re.fullmatch(r"\d{1,4}", seconds):
+    """How long the header Retry-After says, in words, and until when if that is long."""
+    text = exchange.headers.get("retry-after", "")
+    if not re.fullmatch(r"\d{1,5}", text):
         return "a moment"
-    return "a second" if int(seconds) <= 1 else f"{int(seconds)} seconds"
+    seconds = int(text)
+    if seconds < SOON:
+        return "a second" if seconds <= 1 else f"{seconds} seconds"
+    at = f"{datetime.now() + timedelta(seconds=seconds):%H:%M:%S}"
+    return f"{seconds} seconds, at {at}" if seconds < 120 else f"{seconds // 60} minutes, at {at}"

@@ -26,6 +26,7 @@ pages = [
     st.Page(HERE / "views" / "follow.py", title="Follow"),
     st.Page(HERE / "views" / "load.py", title="Load"),
     st.Page(HERE / "views" / "health.py", title="Health"),
+    st.Page(HERE / "views" / "access.py", title="Access"),
 ]
 chosen = st.navigation(pages, position="hidden")
 st.set_page_config(page_title=f"{chosen.title} · Servelab", page_icon=str(HERE / "mark.svg"), layout="wide")
@@ -35,6 +36,8 @@ history.watch(servers())
 with st.container(key="top", horizontal=True, gap="small"):  # Streamlit's own bar folds away on a phone
     for link in pages:
         st.page_link(link, width="content")
+if chosen.title != "Access":
+    st.session_state.pop("new key", None)  # it was shown once
 page.mark_changes()
 chosen.run()
 page.end()

@@ -12,11 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-import httpx
-
-from ui import answers
+from ui import answers, sign_in, transport
 from ui.answers import Exchange, Failure
 from ui.card import Card, read_card
 from ui.metrics import Sample, read_sample
@@ -25,19 +22,12 @@ from ui.servers import Server
 
 Read = TypeVar("Read")
 
-CONNECT_SECONDS = 1.0
-ANSWER_SECONDS = 3.0  # to the last byte; long enough for a Flask that loads its model at this request
 BATCH_SECONDS = 10.0  # a server gives a prediction up after 5
-LARGEST_ANSWER = 1_000_000  # bytes
 LARGEST_BATCH = 16_000_000  # bytes; 1,000 rows of 100 classes and more
 JSON = {"Content-Type": "application/json"}
 PREDICT = "/predict"
 ASKING = "/predict?probabilities=true"  # a minimal server gives them to those who ask
 BATCH = "/predict/batch"
-
-# One client, so that connections are kept alive; no proxy between this page and 127.0.0.1. A server closes
-# an idle connection after 5 s (uvicorn), so it is given up before.
-_http = httpx.Client(trust_env=False, limits=httpx.Limits(keepalive_expiry=4))
 
 
 @dataclass(frozen=True)
@@ -64,60 +54,11 @@ def send(
     path: str,
     content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-    *,
-    seconds: float = ANSWER_SECONDS,
-    largest: int = LARGEST_ANSWER,
-    trace: Callable[[str, dict], None] | None = None,
+    **options: Any,
 ) -> Exchange | Failure:
-    """Send one request as it is and read the whole answer, of at most `largest` bytes, within `seconds`,
-    whatever its status. `trace` is told of each step (https://www.python-httpx.org/advanced/extensions/)."""
-    url = server.url + path
-    timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
-    try:
-        _ = urlsplit(url).port  # ValueError for one that no machine has, which httpx would let pass
-        started = time.perf_counter()
-        with _http.stream(
-            method,
-            url,
-            content=content,
-            headers=headers,
-            timeout=timeout,
-            follow_redirects=False,
-            extensions={"trace": trace} if trace else None,
-        ) as response:
-            received = bytearray()
-            for part in response.iter_bytes():
-                received += part
-                if len(received) > largest:
-                    what = f"sent more than {largest // 1_000_000} MB, which no answer of this API needs"
-                    return answers.strange(server, what)
-                if time.perf_counter() - started > seconds:
-                    return answers.late(server, seconds)
-        milliseconds = (time.perf_counter() - started) * 1000
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, OverflowError, ValueError):
-        return answers.no_address(server)
-    except (httpx.ConnectError, httpx.ConnectTimeout):
-        return answers.down(server)
-    except httpx.TimeoutException:
-        return answers.late(server, seconds)
-    except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
-        if "peer closed" in str(error) or "disconnected" in str(error):
-            return answers.broken(server)
-        return answers.strange(server, "answered, but not in HTTP that can be read")
-    except httpx.TransportError:
-        return answers.broken(server)
-    text = received.decode("utf-8", errors="replace")
-    return Exchange(
-        server=server,
-        method=method,
-        url=url,
-        sent=(content or b"").decode("utf-8", errors="replace"),
-        sent_headers=dict(response.request.headers),
-        status=response.status_code,
-        headers=dict(response.headers),
-        text=text,
-        body=_parsed(text),
-        milliseconds=milliseconds,
+    """`transport.send`, with what this visitor is signed in with at that server."""
+    return transport.send(
+        server, method, path, content, headers, credential=sign_in.current().credential(server), **options
     )
 
 
@@ -250,13 +191,6 @@ def _predictions(exchange: Exchange | Failure, card: Card, n: int) -> list[Predi
 def _is_minimal(exchange: Exchange) -> bool:
     """A minimal server answers with the prediction and nothing else."""
     return exchange.status == 200 and isinstance(exchange.body, dict) and set(exchange.body) == {"prediction"}
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _text(value: Any) -> str | None:

@@ -7,9 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ui import sign_in
 from ui.client import PREDICT, predict_body
 from ui.servers import Server
 
@@ -55,12 +57,24 @@ class Generator:
         self.command = [sys.executable, "-m", "benchmarks.load", server.url + PREDICT, "--json"]
         self.command += ["--rate", f"{rate}", "--seconds", f"{seconds:.3f}", "--body", body]
         self.command += ["--connections", f"{CONNECTIONS}", "--timeout", f"{TIMEOUT}"]
+        credential = sign_in.current().credential(server, seconds)
+        self.headers = f"{credential.header}: {credential.value}\n" if credential else ""
+        if self.headers:
+            self.command.append("--headers-stdin")
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def __enter__(self) -> "Generator":
         self.process = subprocess.Popen(
-            self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+            self.command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,  # arguments and environment can be read by others
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
         )
+        with suppress(OSError):  # it has ended at once, and says why
+            self.process.stdin.write(self.headers)
+            self.process.stdin.close()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         return self

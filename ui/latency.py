@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ui import answers
 from ui.client import JSON, PREDICT, Failure, predict_body, send
 from ui.servers import Server
 
@@ -53,6 +54,9 @@ def measure(
             answer = send(timing.server, "POST", PREDICT, content, JSON)
             if isinstance(answer, Failure):
                 yield answer
+                return
+            if answer.status in (401, 403, 429):
+                yield answers.refused(answer, "a prediction")
                 return
             if answer.status != 200:
                 said = f": {answer.detail}" if answer.detail else "."

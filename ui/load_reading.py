@@ -6,6 +6,11 @@ from ui.prediction import number
 from ui.servers import Server
 
 LATE = 10  # ms; a generator that is later than this adds to what it measures
+REFUSALS = {
+    "503": "503 is how a server says that it takes no more at once.",
+    "429": "429: more than one caller may ask in that time. The page Access shows the limit.",
+    "401": "401: what this page was signed in with was revoked, or it signed out.",
+}
 FEW = 1000  # answers, below which the slowest in a thousand is an accident
 
 
@@ -121,7 +126,7 @@ def shortfall(load: Load) -> list[str]:
         said.append(f"{load.total('failed'):,} of {due:,} requests to {name} got no answer ({kinds}).")
     if load.refused:
         kinds = ", ".join(f"{count:,} with status {status}" for status, count in load.refused.most_common(3))
-        why = " 503 is how a server says that it takes no more at once." if "503" in load.refused else ""
+        why = "".join(f" {REFUSALS[status]}" for status in load.refused if status in REFUSALS)
         said.append(f"{name} refused {load.refused.total():,} requests: {kinds}.{why}")
     return said
 

@@ -7,21 +7,22 @@ from contextlib import closing
 
 from ui.card import Card
 from ui.load import Load, Trial
+from ui.sign_in import SignIn, acting_for
 
 
 class Run(threading.Thread):
     """A test that runs; when it has ended it is the first of `ended`. `latest`: how many turns are over,
-    whose turn it is, and what the generator told last."""
+    whose turn it is, and what the generator told last. `signed`: for whom it asks."""
 
-    def __init__(self, trial: Trial, card: Card, ended: deque[Trial]) -> None:
+    def __init__(self, trial: Trial, card: Card, ended: deque[Trial], signed: SignIn) -> None:
         super().__init__(name="load test", daemon=True)
-        self.trial, self.card, self.ended = trial, card, ended
+        self.trial, self.card, self.ended, self.signed = trial, card, ended, signed
         self.latest: tuple[int, Load, dict] | None = None
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
         try:
-            with closing(self.trial.run(self.card)) as events:
+            with acting_for(self.signed), closing(self.trial.run(self.card)) as events:
                 for self.latest in events:
                     if self._stop_asked.is_set():
                         break

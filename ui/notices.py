@@ -21,14 +21,17 @@ def _escaped(match: re.Match[str]) -> str:
     return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
 
 
-def show(failure: Failure) -> None:
-    """One sentence, one remedy, where to read more, and what to type where there is something."""
+def show(failure: Failure, access_page: bool = True) -> None:
+    """One sentence, one remedy, where to read more, and what to type where there is something; for who may
+    not, a link to Access unless this is it."""
     lines = [f"**{plain(failure.sentence)}**", plain(failure.remedy)]
     if failure.problem:
         lines += more(failure.problem, said=failure.sentence)
     elif book.troubleshooting():
         lines.append(f"[More on what can go wrong]({book.troubleshooting()})")
     st.warning("  \n".join(lines), icon=":material/error:")
+    if access_page and failure.problem and failure.problem.slug in ("unauthorized", "forbidden"):
+        st.page_link("views/access.py", label="To the page Access", icon=":material/login:")
     shells = ("macOS, Linux:", "PowerShell:") if len(failure.commands) > 1 else ("",)
     for shell, command in zip(shells, failure.commands, strict=False):
         if shell:

@@ -4,38 +4,57 @@ import json
 
 import streamlit as st
 
-PYTHON = """import {library}
+from ui import sign_in
+from ui.servers import Server
+
+# What says who asks: its header, its scheme, and the environment variable in which a person has it.
+HEADERS = {
+    "token": ("Authorization", "Bearer ", "SERVELAB_TOKEN"),
+    "key": ("X-API-Key", "", "SERVELAB_KEY"),
+}
+PYTHON = """{imports}import {library}
 
 answer = {library}.post(
     "{url}",
     json={body},
-    timeout=5,
+{headers}    timeout=5,
 )
 print(answer.status_code, answer.json())"""
 
 
-def snippets(url: str, body: dict) -> dict[str, tuple[str, str]]:
-    """What to copy to POST `body` to `url`, by the tool's name: (code, its language for highlighting)."""
+def snippets(url: str, body: dict, means: str = "") -> dict[str, tuple[str, str]]:
+    """What to copy to POST `body` to `url`, by the tool's name: (code, its language for highlighting).
+    `means`: "token" or "key" where the call has to say who asks; it is read from the environment then."""
     text = json.dumps(body)
+    name, scheme, variable = HEADERS.get(means, ("", "", ""))
+    curl = f'  -H "{name}: {scheme}${variable}" \\\n' if means else ""
+    shell = f' `\n  -Headers @{{ "{name}" = "{scheme}$env:{variable}" }}' if means else ""
+    imports = "import os\n\n" if means else ""
+    python = f'    headers={{"{name}": "{scheme}" + os.environ["{variable}"]}},\n' if means else ""
+    code = {"url": url, "body": text, "imports": imports, "headers": python}
     return {
         "curl": (
-            f'curl -X POST "{url}" \\\n  -H "Content-Type: application/json" \\\n  -d \'{text}\'',
+            f'curl -X POST "{url}" \\\n  -H "Content-Type: application/json" \\\n{curl}  -d \'{text}\'',
             "bash",
         ),
         "PowerShell": (
             f"$body = '{text}'\n"
             f'Invoke-RestMethod -Method Post -Uri "{url}" `\n'
-            '  -Body $body -ContentType "application/json"',
+            '  -Body $body -ContentType "application/json"' + shell,
             "powershell",
         ),
-        "httpx": (PYTHON.format(library="httpx", url=url, body=text), "python"),
-        "requests": (PYTHON.format(library="requests", url=url, body=text), "python"),
+        "httpx": (PYTHON.format(library="httpx", **code), "python"),
+        "requests": (PYTHON.format(library="requests", **code), "python"),
     }
 
 
-def show_snippets(url: str, body: dict) -> None:
+def show_snippets(server: Server, path: str, body: dict) -> None:
     """The call for each tool in a tab of its own, with Streamlit's button to copy it."""
-    codes = snippets(url, body)
+    means = sign_in.current().means(server)
+    codes = snippets(server.url + path, body, means)
+    if means:
+        what = "an access token, which is good for minutes" if means == "token" else "your API key"
+        st.caption(f"Set the environment variable {HEADERS[means][2]} first. It stands for {what}.")
     for tab, (code, language) in zip(st.tabs(list(codes)), codes.values(), strict=True):
         with tab:
             st.code(code, language=language, wrap_lines=True)

@@ -24,6 +24,7 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI):
+        service.requests.check_access()
         service.start()
         yield
         service.stop()
@@ -50,10 +51,20 @@ def create_app(service: Service | None = None) -> FastAPI:
     async def refuse_socket(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
         raise invalid()  # the middleware answers
 
-    for area in (predictions, models, health, inference, documents):
+    for area in areas(service.requests.settings):
         for path in app.add_router(area.router):
             service.log.info("served by FastAPI's own way, which is slower", route=path)
+    service.requests.check_access()
     return app
+
+
+def areas(settings) -> list:
+    """The modules whose views are served; those about access where there is such a thing."""
+    if not settings.guarded:
+        return [predictions, models, health, inference, documents]
+    from apps.fastapi_app import access
+
+    return [predictions, models, health, inference, documents, access]
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from apps.service import Service
+from apps.service.access.callers import Caller
 from apps.service.inference import named
 from apps.service.predictions import AsyncPredictor
 
@@ -30,7 +31,13 @@ async def request_id(request: Request) -> str:
     return request.scope["context"].request_id
 
 
+async def caller(request: Request) -> Caller:
+    """Who sends the request. Only where access is on or requests are limited."""
+    return request.scope["context"].caller
+
+
 ServiceDep = Annotated[Service, Depends(service)]
 ModelDep = Annotated[AsyncPredictor, Depends(model)]
 NamedModelDep = Annotated[AsyncPredictor, Depends(named_model)]
+CallerDep = Annotated[Caller, Depends(caller)]
 RequestIdDep = Annotated[str, Depends(request_id)]

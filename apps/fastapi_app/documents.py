@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from apps.fastapi_app.dependencies import ServiceDep
 from apps.servers.fastapi_views import CompiledRoute, describe
+from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import HTML, JSON, PAGE, page_file
 from apps.service.problems import problems
 
@@ -11,6 +12,7 @@ router = APIRouter(route_class=CompiledRoute, tags=["documents"], default_respon
 
 
 @router.get("/openapi.json", responses=JSON)
+@access(PUBLIC)
 async def openapi(request: Request, service: ServiceDep) -> Response:
     """This document"""
     app = request.app
@@ -19,6 +21,7 @@ async def openapi(request: Request, service: ServiceDep) -> Response:
 
 
 @router.get("/docs", responses=HTML)
+@access(PUBLIC)
 async def docs() -> Response:
     """This document as a page, to try it out"""
     body, media_type = page_file("index.html")
@@ -26,6 +29,7 @@ async def docs() -> Response:
 
 
 @router.get("/docs/{file}", responses=problems("not-found") | PAGE)
+@access(PUBLIC)
 async def docs_file(file: str) -> Response:
     """What the page is made of"""
     body, media_type = page_file(file)
@@ -33,12 +37,14 @@ async def docs_file(file: str) -> Response:
 
 
 @router.get("/problems", responses=HTML)
+@access(PUBLIC)
 async def all_problems(service: ServiceDep) -> Response:
     """Every error there is, explained"""
     return Response(service.documents.problem(None), media_type="text/html")
 
 
 @router.get("/problems/{slug}", responses=problems("not-found") | HTML)
+@access(PUBLIC)
 async def problem(slug: str, service: ServiceDep) -> Response:
     """One error, explained"""
     return Response(service.documents.problem(slug), media_type="text/html")

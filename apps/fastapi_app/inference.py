@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from apps.fastapi_app.dependencies import NamedModelDep, RequestIdDep, ServiceDep
 from apps.servers.fastapi_views import CompiledRoute
 from apps.service import inference
+from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import VERSION
 from apps.service.inference import (
     InferAnswer,
@@ -23,18 +24,21 @@ INFER = (*PREDICTS, "too-many-rows", *NAMED)
 
 
 @router.get("/v2")
+@access("predict")
 async def server() -> InferenceServer:
     """The server"""
     return InferenceServer(name="servelab", version=VERSION, extensions=[])
 
 
 @router.get("/v2/health/live")
+@access(PUBLIC)
 async def live() -> InferenceLive:
     """Does the process answer?"""
     return InferenceLive()
 
 
 @router.get("/v2/health/ready", responses=problems(*READY))
+@access(PUBLIC)
 async def ready(service: ServiceDep) -> InferenceReady:
     """Is it to be sent requests?"""
     service.health.check_ready()
@@ -43,6 +47,7 @@ async def ready(service: ServiceDep) -> InferenceReady:
 
 @router.get("/v2/models/{name}", responses=problems(*MODEL, *NAMED))
 @router.get("/v2/models/{name}/versions/{version}", responses=problems(*MODEL, *NAMED))
+@access("predict")
 async def model(model: NamedModelDep) -> ModelDescription:
     """Inputs and outputs of the model"""
     return inference.description(model.serving)
@@ -50,6 +55,7 @@ async def model(model: NamedModelDep) -> ModelDescription:
 
 @router.get("/v2/models/{name}/ready", responses=problems(*READY, *NAMED))
 @router.get("/v2/models/{name}/versions/{version}/ready", responses=problems(*READY, *NAMED))
+@access(PUBLIC)
 async def model_ready(model: NamedModelDep, service: ServiceDep) -> ModelReady:
     """Is the model ready?"""
     service.health.check_ready()
@@ -58,6 +64,7 @@ async def model_ready(model: NamedModelDep, service: ServiceDep) -> ModelReady:
 
 @router.post("/v2/models/{name}/infer", responses=problems(*INFER))
 @router.post("/v2/models/{name}/versions/{version}/infer", responses=problems(*INFER))
+@access("predict")
 async def infer(body: InferRequest, model: NamedModelDep, request_id: RequestIdDep) -> InferAnswer:
     """Predict from a tensor of rows"""
     rows = inference.rows_of(body, model.serving)

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from apps.fastapi_app.dependencies import ModelDep, RequestIdDep
 from apps.servers.fastapi_views import CompiledRoute
+from apps.service.access.declared import access
 from apps.service.predictions import (
     BatchAnswer,
     BatchRequest,
@@ -18,6 +19,7 @@ router = APIRouter(route_class=CompiledRoute, tags=["predictions"])
 
 
 @router.post("/predict", responses=problems(*PREDICTS))
+@access("predict")
 async def predict(body: PredictRequest, model: ModelDep, request_id: RequestIdDep) -> PredictAnswer:
     """Predict from one row of features"""
     outcome = await model.predict_one(body.features)
@@ -25,6 +27,7 @@ async def predict(body: PredictRequest, model: ModelDep, request_id: RequestIdDe
 
 
 @router.post("/predict/batch", responses=problems(*PREDICTS, "too-many-rows"))
+@access("predict")
 async def predict_batch(body: BatchRequest, model: ModelDep, request_id: RequestIdDep) -> BatchAnswer:
     """Predict from several rows, all of them or none"""
     outcome = await model.predict(body.instances)

@@ -43,9 +43,19 @@ def create_app(service: Service | None = None) -> Flask:
     def refuse_input(error: ValidationError) -> Response:
         return refuse(invalid())
 
-    for area in (predictions, models, health, inference, documents):
+    for area in areas(service.requests.settings):
         app.register_blueprint(area.router)
+    service.requests.check_access()
     return app
+
+
+def areas(settings) -> list:
+    """The modules whose views are served; those about access where there is such a thing."""
+    if not settings.guarded:
+        return [predictions, models, health, inference, documents]
+    from apps.flask_app import access
+
+    return [predictions, models, health, inference, documents, access]
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from flask import request
 from apps.servers.flask_views import Depends
 from apps.servers.wsgi import current_context
 from apps.service import Service
+from apps.service.access.callers import Caller
 from apps.service.inference import named
 from apps.service.predictions import Predictor
 
@@ -32,7 +33,13 @@ def request_id() -> str:
     return current_context().request_id
 
 
+def caller() -> Caller:
+    """Who sends the request. Only where access is on or requests are limited."""
+    return current_context().caller
+
+
 ServiceDep = Annotated[Service, Depends(service)]
 ModelDep = Annotated[Predictor, Depends(model)]
 NamedModelDep = Annotated[Predictor, Depends(named_model)]
+CallerDep = Annotated[Caller, Depends(caller)]
 RequestIdDep = Annotated[str, Depends(request_id)]

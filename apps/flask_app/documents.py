@@ -4,6 +4,7 @@ from flask import Blueprint, Response, current_app
 
 from apps.flask_app.dependencies import ServiceDep
 from apps.servers.flask_views import describe, typed
+from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import HTML, JSON, PAGE, page_file
 from apps.service.problems import problems
 
@@ -12,6 +13,7 @@ router = Blueprint("documents", __name__)
 
 @router.get("/openapi.json")
 @typed(JSON)
+@access(PUBLIC)
 def openapi(service: ServiceDep) -> Response:
     """This document"""
     app = current_app._get_current_object()
@@ -21,6 +23,7 @@ def openapi(service: ServiceDep) -> Response:
 
 @router.get("/docs")
 @typed(HTML)
+@access(PUBLIC)
 def docs() -> Response:
     """This document as a page, to try it out"""
     body, media_type = page_file("index.html")
@@ -29,6 +32,7 @@ def docs() -> Response:
 
 @router.get("/docs/<file>")
 @typed(problems("not-found") | PAGE)
+@access(PUBLIC)
 def docs_file(file: str) -> Response:
     """What the page is made of"""
     body, media_type = page_file(file)
@@ -37,6 +41,7 @@ def docs_file(file: str) -> Response:
 
 @router.get("/problems")
 @typed(HTML)
+@access(PUBLIC)
 def all_problems(service: ServiceDep) -> Response:
     """Every error there is, explained"""
     return Response(service.documents.problem(None), mimetype="text/html")
@@ -44,6 +49,7 @@ def all_problems(service: ServiceDep) -> Response:
 
 @router.get("/problems/<slug>")
 @typed(problems("not-found") | HTML)
+@access(PUBLIC)
 def problem(slug: str, service: ServiceDep) -> Response:
     """One error, explained"""
     return Response(service.documents.problem(slug), mimetype="text/html")

@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from apps.flask_app.dependencies import ServiceDep
 from apps.servers.flask_views import typed
+from apps.service.access.declared import PUBLIC, access
 from apps.service.health import HealthReport, Live, Ready
 from apps.service.problems import READY, problems
 
@@ -12,6 +13,7 @@ router = Blueprint("health", __name__)
 
 @router.get("/health")
 @typed(problems(*READY))
+@access(PUBLIC)
 def health(service: ServiceDep) -> HealthReport:
     """Can it predict?"""
     return service.health.report()
@@ -19,6 +21,7 @@ def health(service: ServiceDep) -> HealthReport:
 
 @router.get("/health/live")
 @typed()
+@access(PUBLIC)
 def live() -> Live:
     """Does the process answer? (Kubernetes: liveness)"""
     return Live()
@@ -26,6 +29,7 @@ def live() -> Live:
 
 @router.get("/health/ready")
 @typed(problems(*READY))
+@access(PUBLIC)
 def ready(service: ServiceDep) -> Ready:
     """Is it to be sent requests? (Kubernetes: readiness)"""
     service.health.check_ready()

@@ -5,6 +5,7 @@ from flask import Blueprint
 from apps.flask_app.dependencies import NamedModelDep, RequestIdDep, ServiceDep
 from apps.servers.flask_views import typed
 from apps.service import inference
+from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import VERSION
 from apps.service.inference import (
     InferAnswer,
@@ -24,6 +25,7 @@ INFER = (*PREDICTS, "too-many-rows", *NAMED)
 
 @router.get("/v2")
 @typed()
+@access("predict")
 def server() -> InferenceServer:
     """The server"""
     return InferenceServer(name="servelab", version=VERSION, extensions=[])
@@ -31,6 +33,7 @@ def server() -> InferenceServer:
 
 @router.get("/v2/health/live")
 @typed()
+@access(PUBLIC)
 def live() -> InferenceLive:
     """Does the process answer?"""
     return InferenceLive()
@@ -38,6 +41,7 @@ def live() -> InferenceLive:
 
 @router.get("/v2/health/ready")
 @typed(problems(*READY))
+@access(PUBLIC)
 def ready(service: ServiceDep) -> InferenceReady:
     """Is it to be sent requests?"""
     service.health.check_ready()
@@ -47,6 +51,7 @@ def ready(service: ServiceDep) -> InferenceReady:
 @router.get("/v2/models/<name>")
 @router.get("/v2/models/<name>/versions/<version>")
 @typed(problems(*MODEL, *NAMED))
+@access("predict")
 def model(model: NamedModelDep) -> ModelDescription:
     """Inputs and outputs of the model"""
     return inference.description(model.serving)
@@ -55,6 +60,7 @@ def model(model: NamedModelDep) -> ModelDescription:
 @router.get("/v2/models/<name>/ready")
 @router.get("/v2/models/<name>/versions/<version>/ready")
 @typed(problems(*READY, *NAMED))
+@access(PUBLIC)
 def model_ready(model: NamedModelDep, service: ServiceDep) -> ModelReady:
     """Is the model ready?"""
     service.health.check_ready()
@@ -64,6 +70,7 @@ def model_ready(model: NamedModelDep, service: ServiceDep) -> ModelReady:
 @router.post("/v2/models/<name>/infer")
 @router.post("/v2/models/<name>/versions/<version>/infer")
 @typed(problems(*INFER), strict_content_type=False)
+@access("predict")
 def infer(body: InferRequest, model: NamedModelDep, request_id: RequestIdDep) -> InferAnswer:
     """Predict from a tensor of rows"""
     rows = inference.rows_of(body, model.serving)

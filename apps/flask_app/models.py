@@ -4,6 +4,7 @@ from flask import Blueprint, Response
 
 from apps.flask_app.dependencies import ServiceDep
 from apps.servers.flask_views import typed
+from apps.service.access.declared import access
 from apps.service.models import ModelList
 from apps.service.problems import MODEL, problems
 from model_training.card import Card
@@ -13,6 +14,7 @@ router = Blueprint("models", __name__)
 
 @router.get("/model")
 @typed(problems(*MODEL), response_model=Card)
+@access("predict")
 def card(service: ServiceDep) -> Response:
     """The card of the model"""
     return Response(service.models.card(), mimetype="application/json")
@@ -20,6 +22,7 @@ def card(service: ServiceDep) -> Response:
 
 @router.get("/models")
 @typed()
+@access("predict")
 def models(service: ServiceDep) -> ModelList:
     """The models that are served"""
     return service.models.listed()

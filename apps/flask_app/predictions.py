@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from apps.flask_app.dependencies import ModelDep, RequestIdDep
 from apps.servers.flask_views import typed
+from apps.service.access.declared import access
 from apps.service.predictions import (
     BatchAnswer,
     BatchRequest,
@@ -19,6 +20,7 @@ router = Blueprint("predictions", __name__)
 
 @router.post("/predict")
 @typed(problems(*PREDICTS), without_context=True)
+@access("predict")
 def predict(body: PredictRequest, model: ModelDep, request_id: RequestIdDep) -> PredictAnswer:
     """Predict from one row of features"""
     outcome = model.predict_one(body.features)
@@ -27,6 +29,7 @@ def predict(body: PredictRequest, model: ModelDep, request_id: RequestIdDep) -> 
 
 @router.post("/predict/batch")
 @typed(problems(*PREDICTS, "too-many-rows"), without_context=True)
+@access("predict")
 def predict_batch(body: BatchRequest, model: ModelDep, request_id: RequestIdDep) -> BatchAnswer:
     """Predict from several rows, all of them or none"""
     outcome = model.predict(body.instances)

@@ -6,23 +6,33 @@ need."""
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from time import perf_counter
 
 from starlette.websockets import WebSocketDisconnect
 
 from apps.service.problems import Problem
 from apps.service.requests import RequestContext, Requests
+from apps.service.requests import marks as plain
 
 SWEEP_SECONDS = 0.25
 TOO_SLOW = "the request's body"
 CLOSING = {"bad-request", "not-implemented", "request-timeout"}  # nobody knows what would come next
-HEAD_NAMES = (b"x-request-id", b"traceparent", b"content-type", b"content-encoding", b"content-length")
+TEST_CLIENT = ("testclient", 50000)
+HEAD_NAMES = (
+    b"x-request-id",
+    b"traceparent",
+    b"content-type",
+    b"content-encoding",
+    b"content-length",
+    b"host",
+)
 
 
 class Middleware:
     def __init__(self, app, requests: Requests) -> None:
         self.app, self.requests = app, requests
-        self.marks = raw_marks(requests.marks) if requests.settings.server_timing else marks
+        self.marks = marks if requests.marks is plain else raw_marks(requests.marks)
         self._timeout = requests.settings.request_timeout_seconds
         self._max_body = requests.settings.max_body_bytes
         self._arriving: dict[asyncio.Task, float] = {}  # whose body is being read, until when
@@ -56,6 +66,8 @@ class Middleware:
             try:
                 requests.check(context)
                 check_head(scope, requests)
+                if requests.gate is not None:
+                    await enter(requests.gate, context)
                 if scope["method"] == "POST" or context.content_length or is_chunked(scope):
                     context.body = await self.read(receive)
                 context.trace.received(scope)
@@ -128,6 +140,8 @@ class Middleware:
         try:
             requests.check(context)
             check_head(scope, requests)
+            if requests.gate is not None:
+                await enter(requests.gate, context)
             requests.admit(context)
             await self.app(scope, receive, answer)
             if status == 499 and context.problem is not None:
@@ -150,10 +164,12 @@ class Middleware:
             found = {}
             for name, value in headers:
                 found[name] = found[name] + b"," + value if name in found else value
-        request_id, traceparent, content_type, encoding, length = [
+        request_id, traceparent, content_type, encoding, length, host = [
             found[name].strip().decode("latin-1") if name in found else "" for name in HEAD_NAMES
         ]
-        return self.requests.open(
+        if host == "testserver" and scope.get("client") == TEST_CLIENT:
+            host = ""  # Starlette's, which makes it up; nobody on a network has that address
+        context = self.requests.open(
             scope.get("method", "GET"),
             scope["path"],
             target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
@@ -164,7 +180,12 @@ class Middleware:
             content_type=content_type,
             content_encoding=encoding,
             content_length=length,
+            host=host,
         )
+        if self.requests.gate is not None:
+            context.peer = scope["client"][0] if scope.get("client") else ""
+            context.header = partial(value_of, found)
+        return context
 
     async def read(self, receive) -> bytes:
         """The whole body. Raises Problem for one too large or too slow, Disconnected where it ends early."""
@@ -213,6 +234,17 @@ class Middleware:
         await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *self.marks(context)]})
         await send({"type": f"{kind}.body", "body": body})
         return status
+
+
+async def enter(gate, context: RequestContext) -> None:
+    """Past the gate, in a thread where it has to ask a database or Redis. Raises Problem."""
+    if not gate.enter(context, wait=False):
+        await asyncio.to_thread(gate.enter, context)
+
+
+def value_of(headers: dict[bytes, bytes], name: str) -> str:
+    """A header's value, "" for none; `name` in lower case."""
+    return headers.get(name.encode(), b"").decode("latin-1").strip()
 
 
 async def left(receive) -> dict:

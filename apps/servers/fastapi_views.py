@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, WebSocketRoute
 
 from apps.service.bodies import check_content_type, reader
 
@@ -132,6 +132,7 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
             getters.append((name, get))
         else:
             return None
+    status = route.status_code or 200
     to_json = gives.__pydantic_serializer__.to_json if is_model(gives) else None
     validate = gives.__pydantic_validator__.validate_python if is_model(gives) else None
     strict = route.strict_content_type is not False
@@ -165,19 +166,17 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
             with context.trace.span("encode"):
                 body = to_json(answer, exclude_none=True, warnings=False)
         headers = [(b"content-length", str(len(body)).encode()), JSON]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return call
 
 
 def has_options(route: APIRoute) -> bool:
-    """Whether a route asks for more than its signature says: dependencies, a status, parts left out."""
+    """Whether a route asks for more than its signature says: dependencies, parts left out."""
     left_out = (route.response_model_include, route.response_model_exclude)
     narrowed = route.response_model_exclude_unset or route.response_model_exclude_defaults
-    return bool(
-        route.dependencies or route.status_code or any(part is not None for part in left_out) or narrowed
-    )
+    return bool(route.dependencies or any(part is not None for part in left_out) or narrowed)
 
 
 def getter(route: APIRoute, name: str, hint: Any) -> Get | None:
@@ -229,15 +228,17 @@ def is_a(hint: Any, kind: type) -> bool:
     return isinstance(hint, type) and issubclass(hint, kind)
 
 
-def listed(app: FastAPI) -> list[tuple[str, set[str]]]:
-    """Every route's template and methods; a mounted app takes all of them."""
+def listed(app: FastAPI) -> list[tuple[str, set[str], Any]]:
+    """Every route's template, methods and view; a mounted app takes all methods, and a WebSocket is a GET."""
     found = []
     for context in iter_route_contexts(app.routes):
         route = getattr(context, "original_route", context)
         if isinstance(route, Mount):
-            found += [(f"{route.path}/{{path:path}}", {"GET", "HEAD", "POST"})]
+            found += [(f"{route.path}/{{path:path}}", {"GET", "HEAD", "POST"}, route.app)]
         elif getattr(context, "methods", None):
-            found.append((context.path, context.methods))
+            found.append((context.path, context.methods, route.endpoint))
+        elif isinstance(route, WebSocketRoute):
+            found.append((context.path, {"GET"}, route.endpoint))
     return found
 
 

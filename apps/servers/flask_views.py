@@ -39,6 +39,8 @@ class Signature:
     summary: str
     body: type[BaseModel] | None = None
     gives: type[BaseModel] | None = None
+    status: int = 200
+    extra: dict[str, Any] = field(default_factory=dict)
     responses: dict[int, dict] = field(default_factory=dict)
 
 
@@ -79,10 +81,13 @@ def typed(
     responses: dict[int, dict] | None = None,
     *,
     response_model: type[BaseModel] | None = None,
+    status_code: int = 200,
+    openapi_extra: dict[str, Any] | None = None,
     strict_content_type: bool = True,
     without_context: bool = False,
 ) -> Callable:
-    """`responses` are the view's problems, for the document, and `response_model` what its Response holds.
+    """`responses` are the view's problems, for the document, `response_model` what its Response holds, and
+    `openapi_extra` what else is to stand there. `status_code` is that of an answer that is a model.
     Without `strict_content_type` the header may be missing. A view `without_context` uses neither `request`
     nor `current_app`, nor anything else of Flask's that needs a request context, and is a fifth faster."""
 
@@ -94,6 +99,7 @@ def typed(
         parts = [name for name in names if name not in bodies and not dependency(hints.get(name))]
         gives = hints.get("return")
         signature = Signature(inspect.getdoc(view) or "", gives=response_model, responses=responses or {})
+        signature.status, signature.extra = status_code, openapi_extra or {}
         to_json = None
         if is_model(gives):
             signature.gives, to_json = gives, gives.__pydantic_serializer__.to_json
@@ -132,9 +138,9 @@ def typed(
         @wraps(view)
         def call(**path):
             found = answer_of(path)
-            return Response(found, content_type=JSON) if type(found) is bytes else found
+            return Response(found, status_code, content_type=JSON) if type(found) is bytes else found
 
-        call.answer_of = answer_of if without_context else None
+        call.answer_of = answer_of if without_context and status_code == 200 else None
         call.signature = signature
         return call
 
@@ -158,9 +164,12 @@ def template_of(rule: str) -> str:
     )
 
 
-def listed(app: Flask) -> list[tuple[str, set[str]]]:
-    """Every route's template and methods."""
-    return [(template_of(rule.rule), rule.methods) for rule in app.url_map.iter_rules()]
+def listed(app: Flask) -> list[tuple[str, set[str], Any]]:
+    """Every route's template, methods and view."""
+    views = app.view_functions
+    return [
+        (template_of(rule.rule), rule.methods, views.get(rule.endpoint)) for rule in app.url_map.iter_rules()
+    ]
 
 
 def describe(app: Flask) -> dict:
@@ -186,7 +195,7 @@ def operation(rule, signature: Signature) -> dict:
     answered: dict[str, Any] = {"description": "Successful Response"}
     if signature.gives:
         answered["content"] = {"application/json": {"schema": ref(signature.gives)}}
-    found: dict[str, Any] = {"summary": signature.summary, "responses": {"200": answered}}
+    found: dict[str, Any] = {"summary": signature.summary, "responses": {str(signature.status): answered}}
     if "." in rule.endpoint:
         found["tags"] = [rule.endpoint.partition(".")[0]]
     if signature.body:
@@ -199,7 +208,7 @@ def operation(rule, signature: Signature) -> dict:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in sorted(rule.arguments)
         ]
-    return found
+    return found | signature.extra
 
 
 def ref(model: type[BaseModel]) -> dict[str, str]:

@@ -27,6 +27,7 @@ def run(create_app, service) -> None:
     settings = service.settings
     listener = workers.listen(service)
     app = create_app(service)
+    service.requests.check_access()
     config = uvicorn.Config(
         app,
         http=strict(service.requests),

@@ -40,8 +40,10 @@ def run(create_app, service) -> None:
     share_free_memory()
     listener = workers.listen(service)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every request that waits
+    app = create_app(service)
+    service.requests.check_access()
     server = create_server(
-        create_app(service),
+        app,
         sockets=[listener],
         threads=settings.max_in_flight + SPARE_THREADS,
         ident=None,
@@ -50,6 +52,7 @@ def run(create_app, service) -> None:
         channel_timeout=NO_LIMIT,
         max_request_header_size=settings.max_url_bytes + settings.max_header_bytes + FRAMING_ALLOWED,
         max_request_body_size=NO_LIMIT,
+        clear_untrusted_proxy_headers=False,  # TRUSTED_PROXIES says whom to believe
         inbuf_overflow=settings.max_body_bytes + FRAMING_ALLOWED,
         send_bytes=SEND_BYTES,
     )

@@ -5,6 +5,7 @@ need."""
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 
@@ -37,6 +38,8 @@ class Middleware:
             try:
                 requests.check(context)
                 chunked = check_head(environ, requests)
+                if requests.gate is not None:
+                    requests.gate.enter(context)
                 if environ["REQUEST_METHOD"] == "POST" or context.content_length or chunked:
                     context.body = self.read(environ, context)
                     environ["wsgi.input"] = BytesIO(context.body)
@@ -70,7 +73,7 @@ class Middleware:
         fields = environ.get(MEASURED) or [
             len(name) + len(environ[name]) - 5 for name in environ if name[:5] == "HTTP_"
         ]
-        return self.requests.open(
+        context = self.requests.open(
             environ["REQUEST_METHOD"],
             path,
             target_bytes=len(path) + len(query),
@@ -81,7 +84,12 @@ class Middleware:
             content_type=environ.get("CONTENT_TYPE", ""),
             content_encoding=environ.get("HTTP_CONTENT_ENCODING", ""),
             content_length=environ.get("CONTENT_LENGTH", ""),
+            host=environ.get("HTTP_HOST", ""),
         )
+        if self.requests.gate is not None:
+            context.peer = environ.get("REMOTE_ADDR", "")
+            context.header = partial(value_of, environ)
+        return context
 
     def read(self, environ: dict, context: RequestContext) -> bytes:
         """The whole body, which waitress holds already. Raises Problem for one too large, short or broken."""
@@ -102,6 +110,11 @@ class Middleware:
         status, headers, body = self.requests.refuse(context, problem)
         answer(REASONS[status], headers)
         return body
+
+
+def value_of(environ: dict, name: str) -> str:
+    """A header's value, "" for none; `name` in lower case, and not one of those without HTTP_."""
+    return environ.get(f"HTTP_{name.upper().replace('-', '_')}", "").strip()
 
 
 def check_head(environ: dict, requests: Requests) -> bool:

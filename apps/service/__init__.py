@@ -30,30 +30,79 @@ def build(app: str, port: int) -> "Service":
     log = configure(settings)
     metrics = Metrics(app)
     model = Model(settings.model_path, settings.model_format, log, metrics)
-    return Service(app, settings, log, RequestLog(settings, log), metrics, Tracing(settings, app), model)
+    try:
+        gate = gate_of(settings, log, metrics)
+    except SettingsError as error:
+        sys.exit(f"{app}: {error}")
+    tracing = Tracing(settings, app)
+    return Service(app, settings, log, RequestLog(settings, log), metrics, tracing, model, gate)
+
+
+def gate_of(settings: Settings, log, metrics: Metrics):
+    """What every request has to pass, or None where access is off and nothing is limited, which then is not
+    imported either. Raises SettingsError."""
+    if not (settings.guarded or settings.limited):
+        return None
+    from apps.service.access.counting import Counts
+    from apps.service.access.gate import Gate
+
+    counts, identity, limits = (
+        Counts(settings.redis_url, log, metrics, settings.redis_timeout_seconds),
+        None,
+        None,
+    )
+    if settings.guarded:
+        from apps.service.access.identity import Identity
+        from apps.service.access.logins import Logins
+
+        identity = Identity(settings, log, Logins(counts, metrics))
+    if settings.limited:
+        from apps.service.access.limits import Limits
+
+        limits = Limits(settings, counts, metrics)
+    return Gate(settings, log, identity, limits, counts)
 
 
 class Service:
     """What the two servers share, wired. The parts come from outside, so that a test may bring its own."""
 
     def __init__(
-        self, app: str, settings: Settings, log, request_log, metrics, tracing, model: Model
+        self, app: str, settings: Settings, log, request_log, metrics, tracing, model: Model, gate=None
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.metrics, self.tracing, self.model = metrics, tracing, model
         self.lifecycle = Lifecycle()
         self.health = Health(app, self.lifecycle, model)
         self.models = Models(model)
-        self.documents = Documents(app, settings, model)
         self._stop_exporter, self._request_log = None, request_log
         self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
         self.requests = Requests(settings, log, request_log, metrics, tracing)
-        self.requests.service = self
+        self.documents = Documents(app, settings, model, self.requests)
+        self.requests.service, self.requests.gate = self, gate
+
+    @property
+    def identity(self):
+        """Users, keys and tokens; None where access is off."""
+        return self.requests.gate and self.requests.gate.identity
+
+    @property
+    def limits(self):
+        """What callers have left; None where nothing is limited."""
+        return self.requests.gate and self.requests.gate.limits
+
+    def me(self, caller):
+        """Who a caller is, and what they have left."""
+        found = self.identity.me(caller)
+        return found if self.limits is None else found.model_copy(update=self.limits.left(caller))
 
     def start(self) -> None:
         """Load the model beside the requests, and show the metrics on their own port. One of several workers
         waits for its model, a while, before it takes requests: the others answer them better."""
         settings = self.settings
+        if self.requests.gate is not None:
+            self.requests.gate.counts.start()
+        if self.identity is not None:
+            self.identity.start()
         self.model.start(wait=OTHERS_ANSWER_SECONDS if settings.workers > 1 else 0)
         if settings.exporter_port:
             try:
@@ -75,6 +124,10 @@ class Service:
         if self._stop_exporter:
             self._stop_exporter()
         self.metrics.flush()
+        if self.requests.gate is not None:
+            self.requests.gate.counts.close()
+        if self.identity is not None:
+            self.identity.close()
         self.model.close()
         self.tracing.close()
         self._request_log.flush()

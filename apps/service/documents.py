@@ -75,8 +75,8 @@ PAGE = {200: {"content": {media_type: {"schema": {}} for media_type in sorted(se
 
 
 class Documents:
-    def __init__(self, app: str, settings, model: Model) -> None:
-        self._app, self._settings, self._model = app, settings, model
+    def __init__(self, app: str, settings, model: Model, requests) -> None:
+        self._app, self._settings, self._model, self._requests = app, settings, model, requests
         self._made: tuple = (), b""  # the document, and what it was made for
 
     def openapi(self, describe: Callable[[], dict], routes: int) -> bytes:
@@ -92,7 +92,9 @@ class Documents:
         made_for = routes, serving and (serving.card_json, serving.format)
         known, body = self._made
         if known != made_for:
-            body = openapi.complete(describe(), self._app, VERSION, self._settings, serving)
+            body = openapi.complete(
+                describe(), self._app, VERSION, self._settings, serving, self._requests.routes.listed()
+            )
             self._made = made_for, body
         return body
 

@@ -123,6 +123,18 @@ class Metrics:
         self._failures = Counter(
             "model_load_failures", "Times that no model could be loaded", ["reason"], registry=registry
         )
+        self._limited = Counter(
+            "requests_limited",
+            "Requests refused with 429, by class of routes; the reason is rate, parallel, quota or logins",
+            ["class", "reason"],
+            registry=registry,
+        )
+        self._counts_shared = Gauge(
+            "limits_shared",
+            "1 where limits are counted in Redis, 0 where each process counts for itself",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         Gauge(
             "app_info", "Which server this is", ["app"], registry=registry, multiprocess_mode="livemax"
         ).labels(app).set(1)
@@ -147,6 +159,13 @@ class Metrics:
     def invalid(self, reason: str) -> None:
         """A request was the client's mistake."""
         self._invalid.labels(reason).inc()
+
+    def limited(self, class_: str, reason: str) -> None:
+        """A caller has used up what it may."""
+        self._limited.labels(class_, reason).inc()
+
+    def counts_shared(self, shared: bool) -> None:
+        self._counts_shared.set(int(shared))
 
     def predicted(self, model: str, version: str, labels: list[str], seconds: float) -> None:
         """Rows were predicted: one label for each, "" where the answer is a number."""

@@ -11,6 +11,7 @@ import msgspec
 from pydantic import BaseModel
 
 from apps.service import inference
+from apps.service.access.declared import PUBLIC, SCOPES, SIGNED_IN, Declared
 from apps.service.batching import Outcome
 from apps.service.documents import FILES
 from apps.service.model import Serving
@@ -74,16 +75,23 @@ class InferenceProblem(ProblemDetails):
 
 
 def complete(
-    generated: dict[str, Any], app: str, version: str, settings: Settings, serving: Serving | None
+    generated: dict[str, Any],
+    app: str,
+    version: str,
+    settings: Settings,
+    serving: Serving | None,
+    routes: list[tuple[str, str, set[Declared]]],
 ) -> bytes:
-    """A generated document with what all routes have in common: their methods, headers and problems; and what
-    the served model's card says, where there is one. As JSON."""
+    """A generated document with what all routes have in common: their methods, headers and problems; what
+    the served model's card says, where there is one; and of each of the `routes`, who may use it. As JSON."""
+    declared = {(template, method.lower()): found for template, method, found in routes}
     paths: dict[str, dict] = {}
     for path, item in generated["paths"].items():
         operations = {}
         for method, operation in item.items():
             for twin in [method, "head"] if method == "get" else [method]:
-                operations[twin] = described(path, twin, operation, [*item], serving)
+                own = guards(declared.get((path, twin), set()), settings)
+                operations[twin] = described(path, twin, operation, [*item], serving, own)
         names = PARAMETER.findall(path)
         parameters = {"parameters": [parameter(name, serving) for name in names]} if names else {}
         paths[path] = parameters | operations
@@ -100,6 +108,8 @@ def complete(
             f"{prefix}{slug}": {"value": problem(slug, prefix)} for prefix in ("", V2) for slug in KINDS
         },
     }
+    if settings.guarded:
+        parts["securitySchemes"] = security_schemes()
     book = {"url": settings.book_url, "description": "The book"} if settings.book_url else None
     return msgspec.json.encode(
         {
@@ -123,9 +133,14 @@ def tags_of(operation: Any) -> list[str]:
 
 
 def described(
-    route: str, method: str, generated: dict[str, Any], methods: list[str], serving: Serving | None
+    route: str,
+    method: str,
+    generated: dict[str, Any],
+    methods: list[str],
+    serving: Serving | None,
+    guards: dict[str, Any],
 ) -> dict[str, Any]:
-    """One operation: what the framework generated of its view, completed."""
+    """One operation: what the framework generated of its view, completed. `guards` as that function gives."""
     name = "_".join(part.strip("{}").replace(".", "_") for part in route.split("/") if part)
     summary = generated.get("summary", name)
     found: dict[str, Any] = {
@@ -145,6 +160,9 @@ def described(
     slugs = [*EVERYWHERE, *(slug for response in told.values() for slug in response.get("x-problems", []))]
     if not IS_HEALTH(route):
         slugs.append("overloaded")
+    slugs = [*dict.fromkeys([*slugs, *guards["problems"]])]
+    if guards["security"]:
+        found["security"] = guards["security"]
     found["responses"] = {}
     for status, response in told.items():
         if "x-problems" in response or status == "422":
@@ -172,11 +190,42 @@ def described(
     return found
 
 
+def guards(declared: set[Declared], settings: Settings) -> dict[str, Any]:
+    """What stands before a view: whom it asks for (OpenAPI's `security`), and what it may refuse with."""
+    scopes = sorted({one.scope for one in declared} - {PUBLIC})
+    security, slugs = [], []
+    if settings.guarded and scopes:
+        wanted = [scope for scope in scopes if scope != SIGNED_IN]
+        security = [{"token": wanted}, {"key": wanted}]
+        slugs = ["unauthorized", *(["forbidden"] if wanted else []), "access-unavailable"]
+    if settings.limited and any(one.limit for one in declared):
+        slugs.append("too-many-requests")
+    return {"security": security, "problems": slugs}
+
+
+def security_schemes() -> dict[str, Any]:
+    flow = {"tokenUrl": "/token", "refreshUrl": "/token", "scopes": SCOPES}
+    return {
+        "token": {
+            "type": "oauth2",
+            "description": "For people: username and password, with client_id and client_secret left empty. "
+            "For programs that have an account: client_id and client_secret.",
+            "flows": {"password": flow, "clientCredentials": flow},
+        },
+        "key": {
+            "type": "apiKey",
+            "description": "A key, as it was shown when it was made: sk_…",
+            "in": "header",
+            "name": "X-API-Key",
+        },
+    }
+
+
 def refusal(status: int, slugs: list[str], prefix: str) -> dict[str, Any]:
     """What a client gets for these problems, all of this status."""
     return {
         "description": "\n".join(f"- `{slug}`: {KINDS[slug].meaning}" for slug in slugs),
-        "headers": header_refs("X-Request-ID", *(["Retry-After"] if status == 503 else [])),
+        "headers": header_refs("X-Request-ID", *(["Retry-After"] if status in (429, 503) else [])),
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": REF.format(name="InferenceProblem" if prefix else "ProblemDetails")},
@@ -197,7 +246,7 @@ def problem(slug: str, prefix: str) -> dict[str, Any]:
 
 def parameter(name: str, serving: Serving | None) -> dict[str, Any]:
     """A part of the path, with the values that there are for it."""
-    values = {"slug": [*KINDS], "file": [*FILES]}
+    values: dict[str, list[str]] = {"slug": [*KINDS], "file": [*FILES]}
     if serving:
         values |= {"name": [serving.name], "version": [serving.version]}
     schema = {"type": "string"} | ({"enum": values[name]} if name in values else {})
@@ -214,6 +263,7 @@ def examples(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
         "PredictRequest": {label: {"value": {"features": row}} for label, row in named.items()},
         "BatchRequest": {"rows": {"value": {"instances": rows}}},
         "InferRequest": {"rows": {"value": {"inputs": [tensor]}}},
+        "KeyRequest": {"a job": {"value": {"label": "nightly batch", "scopes": ["predict"]}}},
     }
     found = of_shape.get(name_of(schema))
     return {"examples": found} if found else {}

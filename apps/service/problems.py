@@ -78,6 +78,14 @@ KINDS = {
             "Ask the operator for the permission.",
         ),
         Kind(
+            "token-refused",
+            400,
+            "Token refused",
+            "The request for a token is not one of RFC 6749, or asks for what is not to be had; `error` says "
+            "which of its reasons it is.",
+            "Send a form with grant_type and the fields of that grant, each once.",
+        ),
+        Kind(
             "not-found",
             404,
             "Not found",
@@ -196,6 +204,14 @@ KINDS = {
             RETRY,
         ),
         Kind(
+            "access-unavailable",
+            503,
+            "Access unavailable",
+            "Who may do what cannot be looked up, because the database of accounts does not answer.",
+            "Try again. The operator's log says more.",
+            RETRY,
+        ),
+        Kind(
             "prediction-timeout",
             503,
             "Prediction timeout",
@@ -237,7 +253,9 @@ class Problem(Exception):
         self.kind = KINDS[slug]
         self.status, self.title = self.kind.status, self.kind.title
         self.type, self.detail = f"/problems/{slug}", detail
-        self.headers = [*self.kind.headers, *headers]
+        own = [*headers]
+        named = {name for name, _ in own}
+        self.headers = [*(pair for pair in self.kind.headers if pair[0] not in named), *own]
         self.reason = reason or slug
         self.members = members
 
@@ -253,6 +271,7 @@ def problems(*slugs: str) -> dict[int, dict]:
     return found
 
 
+LOGIN = ("token-refused", "unauthorized", "unsupported-media-type", "too-many-requests", "access-unavailable")
 MODEL = ("model-loading", "model-unavailable")  # of every route that needs the model
 READY = (*MODEL, "draining")
 BODY = ("invalid-json", "invalid-input", "unsupported-media-type")  # of every route that takes a body

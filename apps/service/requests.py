@@ -4,12 +4,14 @@ The two middlewares (ASGI, WSGI) bring requests here and carry the answers back;
 is decided here, once for both."""
 
 import re
+import sys
 import threading
 from collections.abc import Callable
 from random import getrandbits
 from time import perf_counter
 
 from apps.service.batching import Concurrency
+from apps.service.hosts import Hosts
 from apps.service.problems import MEDIA_TYPE, Problem, of_status, render
 from apps.service.templates import OTHER, Templates
 from apps.service.timing import Timed
@@ -25,18 +27,27 @@ class RequestContext:
     read it, and a well-formed request id."""
 
     __slots__ = (
+        "address",
         "admitted",
         "body",
+        "caller",
         "content_encoding",
         "content_length",
         "content_type",
+        "counted",
+        "declared",
+        "header",
         "header_bytes",
         "header_count",
+        "host",
         "method",
+        "peer",
         "problem",
+        "rate_limit",
         "request_id",
         "route",
         "service",
+        "slot",
         "started",
         "target_bytes",
         "trace",
@@ -52,11 +63,15 @@ class Requests:
         self._metrics = metrics
         self._begin_trace = timed(tracing.begin) if settings.server_timing else tracing.begin
         self.marks = timed_marks if settings.server_timing else marks
+        if settings.limited:
+            self.marks = with_limits(self.marks)
         self.in_flight = 0
         self._max_in_flight = settings.max_in_flight
         self._lock = threading.Lock()
         self.concurrency = Concurrency()
         self.service = None  # whose requests these are
+        self.gate = None  # with ACCESS=on or RATE_LIMITS
+        self.hosts = Hosts(tuple(filter(None, settings.allowed_hosts.split(","))), settings.host)
         self.routes = Templates(list, int)  # of an app, which sets it
         metrics.in_flight = lambda: self.in_flight
 
@@ -73,6 +88,7 @@ class Requests:
         content_type: str = "",
         content_encoding: str = "",
         content_length: str = "",
+        host: str = "",
     ) -> RequestContext:
         """A request whose head has arrived. Raises nothing: what is wrong with it, `check` tells."""
         context = RequestContext()
@@ -90,7 +106,11 @@ class Requests:
         context.content_type, context.content_encoding = content_type, content_encoding
         context.content_length, context.body = content_length, b""
         context.problem = context.version = None
-        context.admitted = False
+        context.admitted = context.counted = False
+        context.slot = None
+        context.caller, context.rate_limit, context.host = None, (), host
+        if self.gate is not None:
+            context.declared = self.routes.declared(path, context.route, context.method)
         return context
 
     def check(self, context: RequestContext) -> None:
@@ -104,11 +124,28 @@ class Requests:
             raise self.too_many_header_bytes()
         if context.method == OTHER:
             raise self.unknown_method()
+        host = context.host
+        two = "," in host  # two headers, which is no request: whoever looks at the framing says so
+        if host and not two and host not in self.hosts.known and not self.hosts.allows(host):
+            raise Problem("bad-request", "expected a Host by which this server may be called (ALLOWED_HOSTS)")
         length = context.content_length
         if length and (not (length.isascii() and length.isdigit())):
             raise Problem("bad-request", "expected digits in the header Content-Length")
         if length and int(length[:20]) > settings.max_body_bytes:
             raise self.too_large()
+
+    def check_access(self) -> None:
+        """Ends the process with one line where access is on and a route does not say who may use it."""
+        if self.gate is not None and self.gate.identity is not None and (undeclared := self.undeclared()):
+            sys.exit(
+                f"{self.service.app}: with ACCESS=on every route declares who may use it, and "
+                f'{", ".join(undeclared)} does not: put @access("predict"), or another scope, above its view'
+            )
+
+    def undeclared(self) -> list[str]:
+        """The routes whose views do not declare who may use them, which nobody may with access on."""
+        self.routes.listed()
+        return self.routes.undeclared
 
     def problem_of(self, status: int, path: str) -> Problem:
         """A framework's own error, as ours."""
@@ -171,6 +208,8 @@ class Requests:
         if context.admitted:
             with self._lock:
                 self.in_flight -= 1
+        if context.slot is not None:
+            self.gate.leave(context)
         self._metrics.request(context.method, context.route, status, seconds)
         fields = {
             "method": context.method,
@@ -180,6 +219,8 @@ class Requests:
             "request_id": context.request_id,
             "trace_id": context.trace.trace_id,
         }
+        if context.caller is not None and context.caller.id:
+            fields["caller"] = context.caller.subject
         if context.version:
             fields["model"] = context.version
         if context.problem is not None:
@@ -205,6 +246,11 @@ def timed(begin: Callable[..., Trace]) -> Callable[..., Trace]:
 def marks(context: RequestContext) -> list[tuple[str, str]]:
     """What every answer carries: the request's id, and where its trace is to be found."""
     return [("X-Request-ID", context.request_id), ("Traceparent", context.trace.header())]
+
+
+def with_limits(marks: Callable) -> Callable[[RequestContext], list[tuple[str, str]]]:
+    """The same, and what the caller has left. A refusal has them among its own headers."""
+    return lambda context: [*marks(context), *context.rate_limit]
 
 
 def timed_marks(context: RequestContext) -> list[tuple[str, str]]:

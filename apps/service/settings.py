@@ -1,16 +1,21 @@
 """The environment as typed settings. The book's table of settings is made of these descriptions."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from apps.service.access.declared import SCOPES
+
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+CLASSES = (*SCOPES, "account", "token")
 Port = Annotated[int, Field(ge=0, le=65535)]
+LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|localhost").fullmatch
 
 
 def address(text: str) -> str:
@@ -21,6 +26,57 @@ def address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(address)]
+
+
+def names(text: str) -> str:
+    """Names of hosts, with commas between. Raises ValueError for what is none."""
+    found = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in found:
+        if not re.fullmatch(r"\*|(\*\.)?[a-z0-9_][a-z0-9_.-]*|[0-9a-f:]+", name):
+            raise ValueError("expected names such as example.org,*.example.net, without ports, or *")
+    return ",".join(found)
+
+
+Names = Annotated[str, AfterValidator(names)]
+
+
+def rates(text: str) -> str:
+    """Rates of classes, with commas between. Raises ValueError for what is none."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if not re.fullmatch(rf"(({'|'.join(CLASSES)})=)?[1-9]\d{{0,5}}/(second|minute|hour|day)", part):
+            raise ValueError(
+                "expected 600/minute, or predict=600/minute: a number below a million, of a second, minute, "
+                f"hour or day, and a class among {', '.join(CLASSES)}"
+            )
+    return ",".join(parts)
+
+
+def networks(text: str) -> str:
+    """Addresses and networks, with commas between. Raises ValueError for what is none."""
+    for part in text.split(","):
+        try:
+            ip_network(part.strip() or "127.0.0.1", strict=False)
+        except ValueError:
+            raise ValueError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8") from None
+    return text
+
+
+def redis_address(text: str) -> str:
+    """Raises ValueError for what is none, and for options, which would win over the timeouts."""
+    user, host, port = r"([^\s/@?#]*@)?", r"([\w.-]+|\[[0-9a-fA-F:.]+\])", r"(:(?P<port>\d{1,5}))?"
+    found = re.fullmatch(rf"rediss?://{user}{host}{port}(/\d{{0,4}})?|unix://{user}/[^\s?#]+", text)
+    if not found or int(found["port"] or 6379) > 65535:
+        raise ValueError(
+            "expected an address such as redis://127.0.0.1:6379/0, redis://:password@127.0.0.1 or "
+            "unix:///run/redis.sock, without options, and with %-escapes in a password"
+        )
+    return text
+
+
+Rates = Annotated[str, AfterValidator(rates)]
+RedisAddress = Annotated[str, AfterValidator(redis_address)]
+Networks = Annotated[str, AfterValidator(networks)]
 
 
 class SettingsError(ValueError):
@@ -36,6 +92,18 @@ class Settings(BaseSettings):
         "127.0.0.1", description="the address to listen on; this one: only this machine connects"
     )
     port: Port = Field(8000, description="the port to listen on; Flask's default is `5000`")
+    access: Literal["on", "off"] | None = Field(
+        None,
+        description="`on`: who uses a route needs credentials with its scope. Unset: `off`, as long as "
+        "`HOST` is an address that only this machine reaches; with any other, a server does not start "
+        "before it is told",
+    )
+    allowed_hosts: Names = Field(
+        "",
+        description="names by which clients may call this server, with commas between: `example.org`, "
+        "`*.example.org`, or `*` for any; besides them `127.0.0.1`, `localhost`, `::1`, this machine's "
+        "name, and `HOST`. A request for another gets 400",
+    )
     model_path: Path = Field(Path("model.pkl"), description="the model: a model folder, or one of its files")
     model_format: Literal["auto", "onnx", "skops", "joblib"] = Field(
         "auto", description="which of the model's files answers; `auto`: the fastest that is there"
@@ -85,6 +153,65 @@ class Settings(BaseSettings):
         "what goes on inside",
     )
 
+    access_path: Path = Field(
+        Path(".kit/access"),
+        description="with `ACCESS=on`: the folder of the keys that sign tokens and of the accounts; both "
+        "servers may share it",
+    )
+    database_url: str | None = Field(
+        None,
+        description="with `ACCESS=on`: the database of accounts, as SQLAlchemy writes it; unset: a SQLite "
+        "file in `ACCESS_PATH`",
+        repr=False,
+    )
+    jwt_secret: str | None = Field(
+        None,
+        description="with `ACCESS=on`: signs tokens, with HS256; 32 random bytes or more. Unset: keys that "
+        "are generated in `ACCESS_PATH`, with EdDSA",
+        repr=False,
+    )
+    token_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        900, description="how long an access token is good"
+    )
+    refresh_seconds: Count = Field(
+        14 * 86400, description="how long a refresh token is good, from when it was given"
+    )
+    rate_limits: Rates = Field(
+        "",
+        description="how often each caller may ask: `600/minute` for any class of routes, or "
+        "`predict=600/minute,admin=60/minute`; unset: as often as it likes. A caller is a user, a key, or "
+        "an address; the classes are the scopes, `account` and `token`",
+    )
+    max_parallel: Count | None = Field(
+        None, description="how many requests of one caller may be answered at a time; unset: any number"
+    )
+    daily_quota: Count | None = Field(
+        None, description="requests of all callers of one tenant a day, which begins at 0:00 UTC; unset: any"
+    )
+    redis_url: RedisAddress | None = Field(
+        None,
+        description="where several processes count together: `redis://127.0.0.1:6379/0`; unset: each "
+        "counts for itself",
+        repr=False,
+    )
+    redis_timeout_seconds: Seconds = Field(
+        0.05, description="how long a request waits for Redis, before it is counted without"
+    )
+    trusted_proxies: Networks = Field(
+        "",
+        description="addresses or networks, with commas between, of the proxies whose `X-Forwarded-For` is "
+        "believed",
+    )
+
+    @property
+    def guarded(self) -> bool:
+        return self.access == "on"
+
+    @property
+    def limited(self) -> bool:
+        """Whether requests are counted."""
+        return bool(self.rate_limits or self.max_parallel or self.daily_quota)
+
     @property
     def exporter_port(self) -> int:
         """The port of /metrics; 0 for none."""
@@ -97,9 +224,16 @@ def read(**defaults) -> Settings:
     """The settings, from the environment and then from `defaults`. Raises SettingsError."""
     try:
         found = Settings()
-        return found.model_copy(update={k: v for k, v in defaults.items() if k not in found.model_fields_set})
+        left = {name: value for name, value in defaults.items() if name not in found.model_fields_set}
+        found = found.model_copy(update=left)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         raise SettingsError(f"{name}: {message}. Change it, or unset it to have the default") from None
+    if found.access is None and not LOOPBACK(found.host):
+        raise SettingsError(
+            "ACCESS: with this HOST others than you reach the server. Set ACCESS=on, so that only those with "
+            "credentials may use it, or ACCESS=off, if everybody who reaches it may"
+        )
+    return found

@@ -98,7 +98,9 @@ class Recorded(Trace):
         return f"00-{self.trace_id}-{format(self._span.get_span_context().span_id, '016x')}-{self._flags}"
 
     def span(self, name: str):
-        return self._tracer.start_as_current_span(name, self._context, record_exception=False)
+        return self._tracer.start_as_current_span(  # what an exception says may hold what was sent
+            name, self._context, record_exception=False, set_status_on_exception=False
+        )
 
     def end(self, status: int) -> None:
         self._span.set_attribute("http.response.status_code", status)

@@ -2,14 +2,17 @@ import argparse
 import asyncio
 import json
 import math
+import re
 import selectors
 import sys
+from collections.abc import Iterable
 
 from benchmarks.load import __doc__ as description
 from benchmarks.load.generator import perform
 from benchmarks.load.plan import LoadError, Plan, checked
 from benchmarks.load.show import Show, ShowJson
 
+HEADER = re.compile(r"[A-Za-z0-9-]+: [\x20-\x7e]+", re.ASCII).fullmatch
 MOST_CONNECTIONS = 500  # more than select() can watch everywhere
 
 
@@ -32,6 +35,11 @@ def plan_from(argv: list[str] | None) -> tuple[Plan, Show]:
     parser.add_argument("--rate", type=positive, required=True, help="requests due in each second")
     parser.add_argument("--seconds", type=positive, required=True)
     parser.add_argument("--body", help="JSON to POST; without it, a GET")
+    parser.add_argument(
+        "--headers-stdin",
+        action="store_true",
+        help="read more headers, a line each, from standard input: credentials, which arguments would show",
+    )
     parser.add_argument("--connections", type=int, default=64, help="at once, at most (default: 64)")
     parser.add_argument("--timeout", type=positive, default=10, help="seconds for each (default: 10)")
     parser.add_argument("--arrivals", choices=("constant", "poisson"), default="constant")
@@ -47,9 +55,18 @@ def plan_from(argv: list[str] | None) -> tuple[Plan, Show]:
                 "expected JSON in --body; a shell may have eaten its quotes: in bash put it in '…', in "
                 'PowerShell 5 write each " in it as \\"'
             ) from None
+    headers = headers_in(sys.stdin) if options.headers_stdin else ()
     body = None if options.body is None else options.body.encode()
     figures = (options.rate, options.seconds, body, options.connections, options.timeout, options.arrivals)
-    return Plan(checked(options.url), *figures), ShowJson() if options.json else Show()
+    return Plan(checked(options.url), *figures, headers), ShowJson() if options.json else Show()
+
+
+def headers_in(lines: Iterable[str]) -> tuple[str, ...]:
+    """Raises LoadError, which does not repeat what it read."""
+    found = tuple(line.strip() for line in lines if line.strip())
+    if not all(HEADER(line) for line in found):
+        raise LoadError("expected headers on standard input, such as X-API-Key: sk_..., a line each")
+    return found
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import math
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 ANY_HOST = "SERVELAB_LOAD_ANY_HOST"
@@ -29,6 +29,7 @@ class Plan:
     connections: int = 64
     timeout: float = 10
     arrivals: str = "constant"
+    headers: tuple[str, ...] = field(default=(), repr=False)
 
     def due(self) -> Iterator[float]:
         """When each request is due, in seconds from the start; at last infinity."""
@@ -47,6 +48,7 @@ class Plan:
         head += "Accept: application/json\r\nUser-Agent: servelab-load\r\n"
         if self.body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n"
+        head += "".join(f"{header}\r\n" for header in self.headers)
         return f"{head}\r\n".encode("latin-1") + (self.body or b"")
 
 

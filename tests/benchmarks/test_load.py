@@ -205,6 +205,21 @@ def test_statuses_are_counted_and_retry_after_is_not_obeyed():
     assert result["statuses"] == {"200": 10, "503": 10} and result["failed"] == 0
 
 
+def test_headers_from_standard_input_go_with_every_request_and_are_never_told(capsys, monkeypatch):
+    secret = "sk_1a2b3c4d_not-in-arguments"
+    plan_of = ["http://127.0.0.1:1/", "--rate", "1", "--seconds", "1", "--json", "--headers-stdin"]
+    monkeypatch.setattr(sys, "stdin", [f"X-API-Key: {secret}\n", "\n", "X-More: yes\n"])
+    plan, _ = command.plan_from(plan_of)
+    head = plan.request().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert [f"X-API-Key: {secret}".encode(), b"X-More: yes"] == head[-2:]
+    assert secret not in repr(plan)
+    for bad in (f"X-API-Key {secret}", f"X-Käy: {secret}", f"X-Key: {secret}\rX: y", f"X-Key: {secret}\0"):
+        monkeypatch.setattr(sys, "stdin", [bad])
+        assert command.main(plan_of) == 1
+        told = capsys.readouterr().out
+        assert "expected headers on standard input" in told and secret not in told
+
+
 def test_both_full_servers(full):
     for server in full.values():
         body = '{"features": [5.1, 3.5, 1.4, 0.2]}'

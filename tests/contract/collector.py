@@ -16,11 +16,12 @@ PATIENCE = 40  # seconds in which an exporter sends what it has
 
 
 class Collector:
-    """`spans`: (name of the service, span), in the order of arrival."""
+    """`spans`: (name of the service, span), in the order of arrival. `received`: the bytes they came in."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.spans: list[tuple[str, object]] = []
+        self.received: list[bytes] = []
 
     def trace(self, trace_id: str, spans: int) -> list[tuple[str, object]]:
         """The spans of that trace, once there are so many, and all that came while they were awaited."""
@@ -41,6 +42,7 @@ def collecting() -> Iterator[Collector]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             assert self.path == "/v1/traces"
+            collector.received.append(body)
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                 names = {item.key: item.value.string_value for item in resource.resource.attributes}
                 collector.spans += [

@@ -9,11 +9,12 @@ from apps.service.settings import Settings
 
 def routes_of(door) -> dict[str, set[str]]:
     """Each template of a door's app with its methods."""
-    requests = SimpleNamespace(settings=Settings())  # the doors ask no more of it until a request comes
+    # The doors ask no more of it until a request comes.
+    requests = SimpleNamespace(settings=Settings(), check_access=lambda: None)
     log = SimpleNamespace(info=lambda *_, **__: None)
     app = door.create_app(SimpleNamespace(requests=requests, log=log, start=lambda: None, stop=lambda: None))
     views = fastapi_views if door is fastapi_app else flask_views
-    return {path: set(methods) for path, methods in views.listed(app)}
+    return {path: set(methods) for path, methods, _ in views.listed(app)}
 
 
 ROUTES = routes_of(fastapi_app)

@@ -8,37 +8,37 @@ from promises import Watch, check_answer, comparable
 from wire import Connection, send
 
 ROW = b'{"features":[5.1,3.5,1.4,0.2]}'
-HEAD = b"POST /predict HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-GET = b"GET /health HTTP/1.1\r\nHost: t\r\n"
-SECOND = b"GET /models HTTP/1.1\r\nHost: t\r\n\r\n"
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+SECOND = b"GET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 REFUSED = {
-    "line-without-version": (b"GET /health\r\nHost: t\r\n\r\n", 400),
+    "line-without-version": (b"GET /health\r\nHost: localhost\r\n\r\n", 400),
     "line-of-one-word": (b"GET\r\n\r\n", 400),
-    "line-double-space": (b"GET  /health HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-tab": (b"GET\t/health\tHTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-space-at-end": (b"GET /health HTTP/1.1 \r\nHost: t\r\n\r\n", 400),
-    "line-space-before": (b" GET /health HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-space-in-target": (b"GET /hea lth HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-nul-in-target": (b"GET /hea\0lth HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-control-in-target": (b"GET /hea\x7flth HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-target-no-slash": (b"GET health HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-target-star": (b"GET * HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-    "line-connect": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: t\r\n\r\n", (400, 405, 501)),
-    "line-lower-case-method": (b"get /health HTTP/1.1\r\nHost: t\r\n\r\n", (400, 405, 501)),
-    "line-method-no-token": (b"G{}T /health HTTP/1.1\r\nHost: t\r\n\r\n", (400, 501)),
-    "line-10k-method": (b"G" * 10_000 + b" /health HTTP/1.1\r\nHost: t\r\n\r\n", (400, 501)),
-    "version-2": (b"GET /health HTTP/2.0\r\nHost: t\r\n\r\n", 400),
-    "version-1.2": (b"GET /health HTTP/1.2\r\nHost: t\r\n\r\n", 400),
-    "version-0.9": (b"GET /health HTTP/0.9\r\nHost: t\r\n\r\n", 400),
-    "version-1.10": (b"GET /health HTTP/1.10\r\nHost: t\r\n\r\n", 400),
-    "version-lower-case": (b"GET /health http/1.1\r\nHost: t\r\n\r\n", 400),
-    "version-other": (b"GET /health ICY/1.1\r\nHost: t\r\n\r\n", 400),
+    "line-double-space": (b"GET  /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-tab": (b"GET\t/health\tHTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-space-at-end": (b"GET /health HTTP/1.1 \r\nHost: localhost\r\n\r\n", 400),
+    "line-space-before": (b" GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-space-in-target": (b"GET /hea lth HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-nul-in-target": (b"GET /hea\0lth HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-control-in-target": (b"GET /hea\x7flth HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-target-no-slash": (b"GET health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-target-star": (b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "line-connect": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 405, 501)),
+    "line-lower-case-method": (b"get /health HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 405, 501)),
+    "line-method-no-token": (b"G{}T /health HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 501)),
+    "line-10k-method": (b"G" * 10_000 + b" /health HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 501)),
+    "version-2": (b"GET /health HTTP/2.0\r\nHost: localhost\r\n\r\n", 400),
+    "version-1.2": (b"GET /health HTTP/1.2\r\nHost: localhost\r\n\r\n", 400),
+    "version-0.9": (b"GET /health HTTP/0.9\r\nHost: localhost\r\n\r\n", 400),
+    "version-1.10": (b"GET /health HTTP/1.10\r\nHost: localhost\r\n\r\n", 400),
+    "version-lower-case": (b"GET /health http/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "version-other": (b"GET /health ICY/1.1\r\nHost: localhost\r\n\r\n", 400),
     "http2-preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     "not-http": (b"\x00\x01\x02\x03hello\r\n\r\n", 400),
-    "bare-lf": (b"GET /health HTTP/1.1\nHost: t\n\n", 400),
-    "bare-cr": (b"GET /health HTTP/1.1\rHost: t\r\r", 400),
+    "bare-lf": (b"GET /health HTTP/1.1\nHost: localhost\n\n", 400),
+    "bare-cr": (b"GET /health HTTP/1.1\rHost: localhost\r\r", 400),
     "host-missing": (b"GET /health HTTP/1.1\r\nAccept: */*\r\n\r\n", 400),
     "host-twice": (GET + b"Host: evil\r\n\r\n", 400),
     "header-no-colon": (GET + b"hello\r\n\r\n", 400),
@@ -50,7 +50,7 @@ REFUSED = {
     "header-no-token-name": (GET + b"X(Y): a\r\n\r\n", 400),
     "header-bare-cr": (GET + b"X: a\rY: b\r\n\r\n", 400),
     "header-folded": (GET + b"X: a\r\n b\r\n\r\n", 400),
-    "header-first-folded": (b"GET /health HTTP/1.1\r\n Host: t\r\n\r\n", 400),
+    "header-first-folded": (b"GET /health HTTP/1.1\r\n Host: localhost\r\n\r\n", 400),
     "header-control-in-value": (GET + b"X: a\x01b\r\n\r\n", 400),
     "header-del-in-value": (GET + b"X: a\x7fb\r\n\r\n", 400),
     "cl-empty": (HEAD + b"Content-Length:\r\n\r\n" + ROW, 400),
@@ -95,20 +95,20 @@ REFUSED = {
 TAKEN = {
     "crlf-before": (b"\r\n" + GET + b"\r\n", 200),
     "http-1.0": (b"GET /health HTTP/1.0\r\n\r\n", 200),
-    "absolute-target": (b"GET http://t/health HTTP/1.1\r\nHost: t\r\n\r\n", 200),
+    "absolute-target": (b"GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
     "host-empty": (b"GET /health HTTP/1.1\r\nHost:\r\n\r\n", 200),
-    "options-star": (b"OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n", (400, 404, 405)),
+    "options-star": (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 404, 405)),
     "header-no-value": (GET + b"X:\r\n\r\n", 200),
     "header-tab-before-value": (GET + b"X:\ta\r\n\r\n", 200),
     "header-not-ascii-value": (GET + b"X: caf\xe9 \xff\r\n\r\n", 200),
-    "header-any-case": (b"GET /health HTTP/1.1\r\nhOsT: t\r\n\r\n", 200),
+    "header-any-case": (b"GET /health HTTP/1.1\r\nhOsT: localhost\r\n\r\n", 200),
     "header-method-override": (GET + b"X-HTTP-Method-Override: DELETE\r\n\r\n", 200),
     "upgrade-websocket": (GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
     "upgrade-http2": (GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 200),
     "cl-spaces-around": (HEAD + b"Content-Length: \t30 \t\r\n\r\n" + ROW, 200),
     "cl-leading-zeros": (HEAD + b"Content-Length: 0030\r\n\r\n" + ROW, 200),
     "cl-with-get": (GET + b"Content-Length: 3\r\n\r\nabc", 200),
-    "underscore-content-type": (b"POST /predict HTTP/1.1\r\nHost: t\r\nContent_Type: application/json\r\nContent-Length: 30\r\n\r\n" + ROW, 415),
+    "underscore-content-type": (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent_Type: application/json\r\nContent-Length: 30\r\n\r\n" + ROW, 415),
     "underscore-content-length": (HEAD + b"Content_Length: 3\r\nContent-Length: 30\r\n\r\n" + ROW, 200),
     "no-body": (HEAD + b"\r\n", 400),
     "te-upper-case": (HEAD + b"Transfer-Encoding: CHUNKED\r\n\r\n1E\r\n" + ROW + b"\r\n0\r\n\r\n", 200),
@@ -164,7 +164,7 @@ def test_requests_sent_at_once_are_answered_in_order(full):
     asked = [
         (GET + b"X-Request-ID: first\r\n\r\n", 200),
         (post + b"X-Request-ID: second\r\n\r\n" + ROW, 200),
-        (b"GET /nope HTTP/1.1\r\nHost: t\r\nX-Request-ID: third\r\n\r\n", 404),
+        (b"GET /nope HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: third\r\n\r\n", 404),
         (CHUNKED[:-2] + b"X-Request-ID: fourth\r\n\r\n1e\r\n" + ROW + b"\r\n0\r\n\r\n", 200),
         (GET + b"X-Request-ID: fifth\r\nContent-Length: 3\r\n\r\nabc", 200),
         (GET + b"X-Request-ID: last\r\n\r\n", 200),
@@ -221,10 +221,10 @@ def test_after_a_refusal_by_the_app_the_connection_is_fit_for_the_next_request(f
     body = SECOND * 3
     for server in full.values():
         for head, status in (
-            (b"POST /nope HTTP/1.1\r\nHost: t\r\n", 404),
-            (b"POST /predict HTTP/1.1\r\nHost: t\r\n", 415),
-            (b"GET /predict HTTP/1.1\r\nHost: t\r\n", 405),
-            (b"DELETE /model HTTP/1.1\r\nHost: t\r\n", 405),
+            (b"POST /nope HTTP/1.1\r\nHost: localhost\r\n", 404),
+            (b"POST /predict HTTP/1.1\r\nHost: localhost\r\n", 415),
+            (b"GET /predict HTTP/1.1\r\nHost: localhost\r\n", 405),
+            (b"DELETE /model HTTP/1.1\r\nHost: localhost\r\n", 405),
             (HEAD, 400),
         ):
             with Connection(server.url) as connection:

@@ -48,7 +48,7 @@ def test_its_worker_ends_with_a_supervisor_that_is_killed(env):
 
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
 def test_it_warns_where_others_can_reach_it(env, host, warned):
-    with serve("flask", env=env | {"HOST": host}) as server:
+    with serve("flask", env=env | {"HOST": host, "ACCESS": "off"}) as server:
         warnings = [event for event in events(server) if event["level"] == "warning"]
         assert bool(warnings) == warned
         assert not warned or "SERVER=waitress" in warnings[0]["event"]

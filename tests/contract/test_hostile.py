@@ -103,8 +103,8 @@ def test_a_well_formed_request_id_comes_back_and_any_other_is_replaced(full, sen
     for server in full.values():
         for path, status in (("/health", 200), ("/nope", 404)):
             with Watch(server) as watch:
-                head = f"GET {path} HTTP/1.1\r\nHost: t\r\nX-Request-ID: {sent}\r\n\r\n".encode("latin-1")
-                answer = send(server.url, head)
+                head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {sent}\r\n\r\n"
+                answer = send(server.url, head.encode("latin-1"))
                 assert answer.status == status
                 assert (answer.request_id == sent) is kept
                 assert REQUEST_ID(answer.request_id)

@@ -141,9 +141,10 @@ def test_connections_without_a_request_do_not_hold_up_the_end(name, iris_env):
     parts = [
         b"",  # says nothing
         b"GE",
-        b"GET /health HTTP/1.1\r\nHost: t\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{",
-        b"POST /predict HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 40\r\n\r\n{",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
     ]
     with full_server(name, env) as server, contextlib.ExitStack() as stack:
         for part in parts * 3:
@@ -344,7 +345,7 @@ def test_settings_say_which_of_them_is_wrong(variable, value, monkeypatch):
 def test_an_address_that_is_not_to_be_had_is_one_line_that_says_so(name):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        settings = [{"PORT": port, "METRICS_PORT": "0"}, {"HOST": "192.0.2.1", "METRICS_PORT": "0"}]
+        settings = [{"PORT": port, "METRICS_PORT": "0"}, {"HOST": "192.0.2.1", "ACCESS": "off"}]
         starts = failed_starts(name, settings)
     for code, output in starts:
         assert code not in (0, None)

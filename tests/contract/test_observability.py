@@ -191,7 +191,10 @@ def test_the_metrics_are_right_after_known_traffic(name, iris_env):
     assert began - 60 < found["model_load_timestamp_seconds",] <= time.time()
     assert found["model_trained_timestamp_seconds",] <= time.time()
     names = {re.sub(r"_(bucket|count|sum)$", "", key[0]) for key in found}
-    assert names <= documented() and documented() - names == {"model_load_failures_total"}
+    assert names <= documented() and documented() - names == {
+        "model_load_failures_total",
+        "requests_limited_total",
+    }
 
 
 @both_names

@@ -10,9 +10,9 @@ import pytest
 from classroom.servers import HOST, ROOT, free_port
 from wire import Connection, send
 
-HEAD = b"POST /predict HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 HEAD += b"Transfer-Encoding: chunked\r\n\r\n"
-GET = b"GET /health HTTP/1.1\r\nHost: t\r\n"
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 ROW = b'1e\r\n{"features":[5.1,3.5,1.4,0.2]}\r\n'
 FASTAPI, FLASK = "apps.fastapi_app:create_app", "apps.flask_app:create_app"
 
@@ -28,8 +28,8 @@ CASES = {
     "chunked": (HEAD + ROW + b"0\r\n\r\n", 200),
     "no-host-in-1.0": (b"GET /health HTTP/1.0\r\n\r\n", 200),
     "two-hosts": (GET + b"Host: evil\r\n\r\n", 400),
-    "same-host-twice": (GET + b"Host: t\r\n\r\n", 400),
-    "two-hosts-in-one": (b"GET /health HTTP/1.1\r\nHost: t,evil\r\n\r\n", 400),
+    "same-host-twice": (GET + b"Host: localhost\r\n\r\n", 400),
+    "two-hosts-in-one": (b"GET /health HTTP/1.1\r\nHost: localhost,evil\r\n\r\n", 400),
     "no-host": (b"GET /health HTTP/1.1\r\n\r\n", 400),
     "100-kb-of-headers": (
         GET + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 2000) for n in range(50)) + b"\r\n",

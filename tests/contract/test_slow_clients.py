@@ -12,19 +12,19 @@ from pairs import FULL, pair
 from promises import check_answer
 from wire import PATIENCE, Connection, request_bytes
 
-HEAD = b"POST /predict HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 STALLS = {  # what is sent at once, and what then comes byte by byte
     "line": (b"GE", b""),
-    "head": (b"GET /health HTTP/1.1\r\nHost: t\r\nX", b""),
-    "head-in-drops": (b"GET /health HTTP/1.1\r\nHost: t\r\nX: ", b"a" * 10_000),
-    "headers-in-drops": (b"GET /health HTTP/1.1\r\nHost: t\r\n", b"X: a\r\n" * 10_000),
+    "head": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX", b""),
+    "head-in-drops": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", b"a" * 10_000),
+    "headers-in-drops": (b"GET /health HTTP/1.1\r\nHost: localhost\r\n", b"X: a\r\n" * 10_000),
     "body": (HEAD + b"Content-Length: 40\r\n\r\n", b""),
     "body-cut": (HEAD + b'Content-Length: 40\r\n\r\n{"fea', b""),
     "body-in-drops": (HEAD + b"Content-Length: 10000\r\n\r\n", b" " * 10_000),
     "chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", b""),
     "chunk-of-280-terabytes": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFF\r\n{", b""),
     "chunks-in-drops": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 10_000),
-    "unknown-path": (b"POST /nope HTTP/1.1\r\nHost: t\r\nContent-Length: 40\r\n\r\n", b""),
+    "unknown-path": (b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40\r\n\r\n", b""),
 }
 EACH = 4  # connections for each stall
 

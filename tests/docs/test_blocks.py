@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -36,9 +37,15 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "store_outputs.py 01 04": "writes the lessons anew; their gates run them as they are",
     "prometheus --config.file": "tests/deploy starts Prometheus with this configuration",
     "promtool test rules": "tests/deploy does both",
+    "export TRUSTED_PROXIES": "tests/deploy/test_proxy.py starts both servers with these settings",
+    "nginx -p .kit/proxy": "tests/deploy/test_proxy.py takes this block, and starts nginx with it",
+    "curl --cacert": "tests/deploy/test_proxy.py asks both sites with curl",
+    "docker compose --profile proxy": "tests/deploy/test_docker.py looks at the classroom",
+    "MaxRetentionSec": "a setting of the system's journal",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
 BASH = shutil.which("bash")
+FASTAPI = "http://127.0.0.1:8000"
 
 
 def block(language: str, holding: str) -> str:
@@ -94,18 +101,18 @@ def run(command: list[str], cwd: Path, **env: str) -> str:
 
 @pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
 def test_the_curl_example(live, project):
-    said = run([BASH, "-ec", live(block("bash", "curl"))], project)
+    said = run([BASH, "-ec", live(block("bash", "curl -X POST"))], project)
     assert said.startswith('{"prediction":[0],"label":"setosa"') and '}{"status":"ok"' in said
 
 
 @pytest.mark.skipif(not shutil.which("pwsh"), reason="needs PowerShell (pwsh)")
 def test_the_powershell_example(live, project):
-    said = run(["pwsh", "-NoProfile", "-Command", live(block("powershell", "Invoke-RestMethod"))], project)
+    said = run(["pwsh", "-NoProfile", "-Command", live(block("powershell", "Method Post -Uri"))], project)
     assert "prediction" in said and "ok" in said
 
 
 def test_the_python_example(live, project):
-    said = run([sys.executable, "-c", live(block("python", "import httpx"))], project)
+    said = run([sys.executable, "-c", live(block("python", "for address in"))], project)
     assert said.count("200 {'prediction': [0], 'label': 'setosa', ") == 2
 
 
@@ -167,25 +174,40 @@ def answers(url: str) -> bool:
     return False
 
 
-@pytest.mark.skipif(os.name == "nt" or not shutil.which("nginx"), reason="needs nginx")
-def test_a_prediction_through_the_proxy(live, tmp_path):
-    port = free_port()
-    text = live(block("nginx", "proxy_pass").replace("server 127.0.0.1:8000", "server http://127.0.0.1:8000"))
-    text = text.replace("server http://", "server ").replace(":8080", f":{port}")
-    quiet = f"pid {tmp_path}/pid;\nerror_log {tmp_path}/log;\n"
-    paths = "".join(f"  {name}_temp_path {tmp_path}/{name};\n" for name in NGINX_FOLDERS)
-    paths += "  access_log off;\n"
-    (tmp_path / "conf").write_text(quiet + text.replace("http {\n", "http {\n" + paths), encoding="utf-8")
-    command = f"exec nginx -p {tmp_path} -c {tmp_path}/conf -g 'daemon off;'"
-    with started(command, tmp_path, dict(os.environ)):
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
-        body = {"features": [5.1, 3.5, 1.4, 0.2]}
-        answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, trust_env=False)
-        assert answer.json()["label"] == "setosa"
-        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])  # nginx's
+@pytest.mark.parametrize("holding", ["CORSMiddleware", "def with_cors"])
+def test_a_page_of_one_origin_is_let_in_and_no_other(project, tmp_path, holding):
+    blocks = {"CORSMiddleware": block("python", "CORSMiddleware")}
+    blocks["def with_cors"] = block("python", "def with_cors")
+    ask = """
+if hasattr(app, "test_client"):
+    client = app.test_client()
+    def ask(method, path, headers): return client.open(path, method=method, headers=headers, base_url="http://localhost")
+else:
+    from fastapi.testclient import TestClient
+    client = TestClient(app, base_url="http://localhost")
+    def ask(method, path, headers): return client.request(method, path, headers=headers)
+page = {"Origin": "https://app.example.org"}
+asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Authorization"}
+before = ask("OPTIONS", "/predict", page | asks)
+assert before.status_code in (200, 204), before.status_code
+assert "Authorization" in before.headers["Access-Control-Allow-Headers"]
+for answer in (before, ask("GET", "/health", page), ask("GET", "/model", page)):
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    assert "Origin" in answer.headers["Vary"]
+assert answer.status_code == 401
+evil = ask("GET", "/health", {"Origin": "https://evil.example"})
+assert evil.headers.get("Access-Control-Allow-Origin") in (None, "https://app.example.org")
+print("one origin")
+"""
+    env = {"ACCESS": "on", "ACCESS_PATH": str(tmp_path), "METRICS_PORT": "0"}
+    env |= {"MODEL_PATH": str(project / "model.pkl")}
+    assert run([sys.executable, "-c", blocks[holding] + ask], project, **env) == "one origin\n"
 
 
-NGINX_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+@pytest.mark.skipif(not shutil.which("logrotate"), reason="needs logrotate")
+def test_logrotate_takes_the_example(tmp_path):
+    (tmp_path / "servelab").write_text(block("text", "copytruncate"), encoding="utf-8")
+    run(["logrotate", "--debug", "--state", str(tmp_path / "state"), str(tmp_path / "servelab")], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["fastapi", "flask"])
@@ -210,6 +232,64 @@ def test_a_route_added_as_the_book_says(project, tmp_path, name):
         told = client.get("/openapi.json").json()["paths"]["/about"]
         assert told["get"]["summary"] == "Who answers here?" and "head" in told
         assert client.post("/about").headers["allow"] == "GET, HEAD"
+
+
+@pytest.fixture
+def access(project, tmp_path) -> dict[str, str]:
+    """What a server, a user and a terminal share."""
+    return {"ACCESS": "on", "ACCESS_PATH": str(tmp_path), "MODEL_PATH": str(project / "model.pkl")}
+
+
+@pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
+def test_a_user_signs_in_as_the_book_says(access):
+    add, start = block("bash", "users add alice --scopes predict\n").splitlines()
+    assert start == "ACCESS=on python -m apps.fastapi_app"
+    python = shlex.quote(sys.executable)
+    password = run([BASH, "-ec", add.replace("python", python)], ROOT, **access).split()[-1]
+    with serve("fastapi", env=access) as server:
+        here = access | {"PASSWORD": password}
+        sign_in, ask = (
+            block("bash", "username=alice").replace("http://127.0.0.1:8000", server.url).splitlines()
+        )
+        here["TOKEN"] = json.loads(run([BASH, "-ec", sign_in], ROOT, **here))["access_token"]
+        assert json.loads(run([BASH, "-ec", ask], ROOT, **here))["name"] == "iris"
+        add, ask, show = (
+            block("bash", "keys add alice").replace("http://127.0.0.1:8000", server.url).splitlines()
+        )
+        here["KEY"] = run([BASH, "-ec", add.replace("python", python)], ROOT, **here).split()[-1]
+        assert json.loads(run([BASH, "-ec", ask], ROOT, **here))["name"] == "iris"
+        assert "nightly batch" in run([BASH, "-ec", show.replace("python", python)], ROOT, **here)
+
+
+@pytest.mark.skipif(not shutil.which("pwsh"), reason="needs PowerShell (pwsh)")
+def test_a_user_signs_in_with_powershell_as_the_book_says(access):
+    assert (
+        block("powershell", "users add alice").splitlines()[0]
+        == "python kit.py users add alice --scopes predict"
+    )
+    add = [sys.executable, "kit.py", "users", "add", "alice", "--scopes", "predict"]
+    password = run(add, ROOT, **access).split()[-1]
+    with serve("fastapi", env=access) as server:
+        text = block("powershell", "$form").replace(FASTAPI, server.url)
+        assert "iris" in run(["pwsh", "-NoProfile", "-Command", text], ROOT, PASSWORD=password)
+
+
+def test_limits_are_told_as_the_book_says(project):
+    start = block("bash", "RATE_LIMITS=").strip().removesuffix(" python -m apps.fastapi_app")
+    settings = dict(part.split("=", 1) for part in start.split(" "))
+    with serve("fastapi", env=settings | {"MODEL_PATH": str(project / "model.pkl")}) as server:
+        told = server.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).headers
+    shown = dict(line.split(": ", 1) for line in block("text", "RateLimit-Policy").strip().splitlines())
+    assert {name: told[name] for name in shown} == shown
+
+
+def test_a_client_waits_as_told_and_is_served(project):
+    known: dict = {}
+    exec(block("python", "Retry-After"), known)
+    env = {"RATE_LIMITS": "2/second", "MODEL_PATH": str(project / "model.pkl")}
+    with serve("fastapi", env=env) as server, httpx.Client(base_url=server.url) as client:
+        answers = [known["predict"](client, [5.1, 3.5, 1.4, 0.2]) for _ in range(5)]
+    assert {answer["label"] for answer in answers} == {"setosa"}
 
 
 def test_loading_a_model_folder(project):

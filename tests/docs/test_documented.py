@@ -51,6 +51,23 @@ def test_every_error_of_loading_a_model_is_in_the_troubleshooting_table():
     assert [name for name in [*names, "CardError"] if f"`{name}" not in TROUBLESHOOTING] == []
 
 
+def test_every_problem_of_access_is_in_the_troubleshooting_table():
+    words = ("401", "403", "429", "`token-refused`", "`access-unavailable`", "`JWT_SECRET:", "`DATABASE_URL:")
+    words += ("`ACCESS_PATH:", "`ACCESS:", *("invalid_request", "invalid_grant", "invalid_scope"))
+    assert [word for word in words if word not in TROUBLESHOOTING] == []
+    for source, said in (
+        ("gate", "expected an access token"),
+        ("gate", "expected credentials with the scope"),
+        ("identity", "expected credentials that are valid"),
+        ("grants", "expected a name and its password"),
+        ("grants", "expected a client's id and its secret"),
+        ("grants", "a key makes and revokes no keys"),
+        ("logins", "attempts in a minute"),
+    ):
+        assert said in (ROOT / "apps" / "service" / "access" / f"{source}.py").read_text(encoding="utf-8")
+        assert said in TROUBLESHOOTING
+
+
 def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
     for message in setup.MEANINGS:
         first_words = " ".join(message.split()[:4]).rstrip(".:,")

@@ -242,3 +242,23 @@ def test_test_fails_when_either_the_tests_or_the_notebooks_do(classroom):
         code, said = classroom.run("test")
         assert code == 1 and all(each in said for each in says), said
     assert classroom.run("test", "tests", "-k", "nothing")[0] == 5  # pytest's code for no tests
+
+
+def test_with_access_the_servers_ask_and_the_first_user_s_password_is_printed_once(up):
+    first = up("--only", "fastapi,flask", "--access")
+    password = re.search("password, shown this once: (.+)", first.output)[1]
+    urls = [first.address(f"{name} server") for name in ("FastAPI", "Flask")]
+    form = {"username": "admin", "password": password}
+    for url in urls:
+        assert httpx.post(f"{url}/predict", json=ROW, trust_env=False).status_code == 401
+        told = httpx.post(f"{url}/token", data=form, trust_env=False).json()
+        assert told["scope"].split() == ["admin", "generate", "jobs", "predict"]
+        head = {"Authorization": f"Bearer {told['access_token']}"}
+        for other in urls:  # they share what signs
+            answer = httpx.post(f"{other}/predict", json=ROW, headers=head, trust_env=False)
+            assert answer.status_code == 200 and "q=6000" in answer.headers["ratelimit-policy"]
+    assert not any(password in " ".join(child.cmdline()) for child in first.children())
+    assert first.stop() == 0
+    again = up("--only", "flask", "--access", RATE_LIMITS="account=7/minute")
+    assert "Access is on, for admin. A new password: python kit.py users passwd NAME" in again.output
+    assert "shown this once" not in again.output and password not in again.output

@@ -26,7 +26,7 @@ class Context(Answer):
 
 
 def ask(app: Flask) -> dict:
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://t") as client:
+    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
         return client.get("/context").json()
 
 
@@ -67,7 +67,7 @@ async def refuse():
 def get(app, path: str = "/") -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=with_exchange(app))
-        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get(path)
 
     return asyncio.run(ask())
@@ -191,7 +191,7 @@ def test_compiled_or_fastapis_own_way_a_route_answers_alike(iris_root, monkeypat
     async def answers(app) -> list[tuple]:
         found = []
         transport = httpx.ASGITransport(app=app)
-        client = httpx.AsyncClient(transport=transport, base_url="http://t")
+        client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
         async with app.router.lifespan_context(app), client:
             while (await client.get("/health")).status_code == 503:
                 await asyncio.sleep(0.02)
@@ -271,7 +271,7 @@ def test_flask_validates_a_dict_and_lets_a_response_pass():
     gives["/response"] = FlaskResponse('{"name": "Ada"}', content_type="application/json")
     for path, answer in gives.items():
         app.add_url_rule(path, path, typed()(returning(answer)))
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://t") as client:
+    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
         for path in gives:
             assert client.get(path).json() == {"name": "Ada"}, path
 
@@ -325,7 +325,7 @@ def test_a_form_stays_a_form():
 
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(app=with_exchange(app))
-        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.post("/token", data={"username": "Ada"})
 
     assert asyncio.run(post()).json() == {"name": "Ada"}

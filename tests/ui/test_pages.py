@@ -9,7 +9,7 @@ from classroom.servers import Server, free_port, serve
 from scripted import press, said
 from streamlit.testing.v1 import AppTest
 
-PAGES = ("predict", "batch", "compare", "follow", "load", "health")
+PAGES = ("predict", "batch", "compare", "follow", "load", "health", "access")
 
 
 def test_predict_with_each_server(page, pair):

@@ -66,7 +66,7 @@ def call(server: Server, card: Card, sent: Sent | None) -> None:
     given = [row.features for row in sent.table.rows if row.features] if sent else examples(card)[:2]
     if sent and len(given) > MOST_IN_CODE:
         st.caption(f"With the first {MOST_IN_CODE} of the {len(given):,} rows that were sent.")
-    show_snippets(server.url + client.BATCH, {"instances": [list(row) for row in given[:MOST_IN_CODE]]})
+    show_snippets(server, client.BATCH, {"instances": [list(row) for row in given[:MOST_IN_CODE]]})
 
 
 def enter(server: Server, card: Card) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from ui import client, generator, inputs, knee, load, load_charts, load_reading, page, visit
+from ui import client, generator, inputs, knee, load, load_charts, load_reading, page, sign_in, visit
 from ui.card import Card
 from ui.choice import about
 from ui.load_runs import Run
@@ -61,7 +61,7 @@ def main() -> None:
         st.header("Test", anchor=False)
         pressed, trial = enter(pair, card, running)
     if pressed and trial:
-        here.load = Run(trial, card, here.loads)
+        here.load = Run(trial, card, here.loads, sign_in.current())
         here.load.start()
         st.rerun()  # with the button that stops it
     if pressed:

@@ -59,7 +59,7 @@ def main() -> None:
         ask_what_if(server, card, row, sent)
     with st.container(key="panel-call"):
         st.header("The same call, from elsewhere", anchor=False)
-        show_snippets(server.url + client.PREDICT, {"features": row})
+        show_snippets(server, client.PREDICT, {"features": row})
     show_recent()
 
 

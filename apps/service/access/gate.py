@@ -1,0 +1,80 @@
+"""The gate that every request passes before its body is read: who is it, may they, and how much is left.
+
+What a view declares (declared.py) is the only rule. A path that matches no route is answered here, so that
+nothing is reached that the table of routes does not hold."""
+
+from apps.service.access.addresses import Addresses
+from apps.service.access.callers import Caller
+from apps.service.access.declared import PUBLIC, SIGNED_IN
+from apps.service.problems import Problem, of_status
+
+REALM = 'Bearer realm="servelab"'
+
+
+class Gate:
+    """`identity` is None where access is off, `limits` where there are none; `counts` is where they count."""
+
+    def __init__(self, settings, log, identity, limits, counts) -> None:
+        self._log, self.identity, self.limits, self.counts = log, identity, limits, counts
+        self._addresses = Addresses(settings.trusted_proxies)
+        self._told: set[str] = set()
+
+    def enter(self, context, wait: bool = True) -> bool:
+        """Let a request in: sets its `caller`. Raises Problem (401, 403, 404, 405, 429, 503). Returns False
+        where that takes a database or Redis and `wait` is False, as an event loop asks first: call it again
+        in a thread then."""
+        if context.caller is None:
+            context.address = self._addresses.of(context.peer, context.header)
+            caller = self._identified(context, wait)
+            if caller is None:
+                return False
+            context.caller = caller
+        limit = next((one.limit for one in context.declared if one.limit), "")
+        if self.limits is None or not limit or context.counted:
+            return True
+        return self.limits.enter(context, context.caller, limit, wait)
+
+    def leave(self, context) -> None:
+        """The answer has gone. Call it for each request that has a slot."""
+        slot, context.slot = context.slot, None
+        self.limits.leave(slot)
+
+    def _identified(self, context, wait: bool) -> Caller | None:
+        anybody = Caller(f"address:{context.address}")
+        if self.identity is None:
+            return anybody
+        scopes = {one.scope for one in context.declared}
+        if not scopes:
+            raise self._undeclared(context)
+        if scopes == {PUBLIC}:
+            return anybody
+        authorization, key = context.header("authorization"), context.header("x-api-key")
+        if not authorization and not key:
+            raise Problem(
+                "unauthorized",
+                "expected an access token (Authorization: Bearer …) or a key (X-API-Key)",
+                [("WWW-Authenticate", REALM)],
+            )
+        caller = self.identity.identify(authorization, key, wait)
+        if caller is not None:
+            if "admin" in scopes and self.identity.stale:
+                raise Problem("access-unavailable", "who may do what cannot be looked up now")
+            for scope in sorted(scopes - {PUBLIC, SIGNED_IN} - caller.scopes):
+                raise Problem(
+                    "forbidden",
+                    f"expected credentials with the scope {scope}",
+                    [("WWW-Authenticate", f'{REALM}, error="insufficient_scope", scope="{scope}"')],
+                )
+        return caller
+
+    def _undeclared(self, context) -> Problem:
+        """No route, no such method on it, or a route that was added later and declares nothing."""
+        if context.route in context.service.requests.undeclared():
+            if context.route not in self._told:
+                self._told.add(context.route)
+                self._log.error("refused: its view declares no access", route=context.route)
+            return Problem("forbidden", "nobody may use this route before its view declares who may")
+        allow = context.service.requests.routes.allow(context.route)
+        if allow:
+            return Problem("method-not-allowed", f"expected {allow}", [("Allow", allow)])
+        return of_status(404)

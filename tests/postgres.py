@@ -1,0 +1,62 @@
+"""A real PostgreSQL of a test's own: a folder, a free port, and nobody else's."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+class Postgres:
+    """Where Debian puts it, or on the PATH. It refuses to run as root, so a root hands it to a user."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self._folder, self._programs = folder, programs
+        self._user = "postgres" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._run("initdb", "-D", folder / "data", "-U", "servelab", "-A", "trust", "--no-sync")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://servelab@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = f"-F -p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1"
+        log = self._folder / "log"
+        self._run("pg_ctl", "start", "-w", "-D", self._folder / "data", "-l", log, "-o", options)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "-m", "immediate", "-D", self._folder / "data")
+
+    def _run(self, program: str, *arguments) -> None:
+        command = [self._programs / program, *arguments]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(command, check=True, cwd=self._folder, user=self._user, timeout=60, **quiet)
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A running one. Skips the test, by name, where there is none on this machine."""
+    pytest.importorskip("psycopg")
+    found = shutil.which("initdb")
+    places = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not places:
+        pytest.skip("missing: PostgreSQL (initdb)")
+    folder = Path(tempfile.mkdtemp(prefix="servelab-postgres-"))  # pytest's own are for this user alone
+    try:
+        server = Postgres(folder, places[-1])
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
