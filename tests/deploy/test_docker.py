@@ -69,6 +69,13 @@ def test_the_page_and_the_lab_wait_for_healthy_servers():
         assert waits == {server: {"condition": "service_healthy"} for server in ("fastapi", "flask")}
 
 
+def test_the_servers_believe_the_proxy_and_nobody_else():
+    """Not its network: whoever comes by a published port has an address of that too."""
+    address = COMPOSE["services"]["proxy"]["networks"]["behind-proxy"]["ipv4_address"]
+    for name in ("fastapi", "flask"):
+        assert COMPOSE["services"][name]["environment"]["TRUSTED_PROXIES"] == address
+
+
 def test_the_default_target_is_the_fastapi_server():
     assert re.findall(r"^FROM .* AS (\w+)$", DOCKERFILE, flags=re.MULTILINE)[-1] == "fastapi"
 
