@@ -17,6 +17,7 @@ LONGEST = (
     "tests/contract/test_lifecycle.py",
     "tests/notebooks/test_exercise_gates.py::test_the_check_says",
     "notebooks/06",
+    "notebooks/09",
     "tests/kit",
     "tests/docs/test_book.py",
     "tests/docs/test_blocks.py",
