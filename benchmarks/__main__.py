@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apps.service.access.accounts import Accounts
 from benchmarks import environments, report, revision
 from benchmarks.arena import NoLoadGenerator, compete
 from benchmarks.contenders import CONTENDERS as OURS
@@ -61,6 +62,7 @@ def run(options: argparse.Namespace, contenders: list[Contender]) -> int:
         iris = train(datasets.load("iris"))
         export(iris, Path(folder) / "models" / "iris", pickle_path=model)
         export(grow_forest(iris), Path(folder) / "forest" / "iris", pickle_path=forest)
+        open_account(Path(folder) / "access")
         try:
             results, absent = compete(chosen, counts, options.rounds, options.seconds, model, tell)
         except NoLoadGenerator as error:
@@ -97,6 +99,17 @@ def grow_forest(training: "Training") -> "Training":
     X_train, _, y_train, _ = split(training.dataset, seed=1)
     forest = RandomForestClassifier(100, random_state=1).fit(X_train, y_train)
     return dataclasses.replace(training, model=forest)
+
+
+def open_account(folder: Path) -> None:
+    """Accounts with one user, whose API key is written to the file `key`."""
+    folder.mkdir()
+    accounts = Accounts(None, folder)
+    accounts.create_tables()
+    accounts.add("alice", ["predict"])
+    key, _ = accounts.add_key("alice", "", ["predict"])
+    (folder / "key").write_text(key, encoding="utf-8")
+    accounts.close()
 
 
 def tell(line: str) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WARM_UP_SECONDS = 1  # BentoML, for one, learns meanwhile how large its batches may be
 START_SECONDS = 120  # Ray Serve on a busy core
 LUA = """wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
+{headers}
 wrk.body = '{body}'
 """
 
@@ -82,13 +82,14 @@ def compete(
             if contender.name in absent:
                 continue
             try:
+                headers = headers_of(contender, model)
                 with running(contender, model) as (url, process):
-                    measure(contender, url, max(connections), WARM_UP_SECONDS, Result(contender, 0))
+                    measure(contender, headers, url, max(connections), WARM_UP_SECONDS, Result(contender, 0))
                     for count in connections:
                         result = results[contender.name, count]
-                        answers(process, contender, url)  # after whatever the last load left in its queue
+                        answers(process, contender, headers, url)  # after what the last load left
                         before = processor_seconds(process)
-                        answered = measure(contender, url, count, seconds, result)
+                        answered = measure(contender, headers, url, count, seconds, result)
                         spent = processor_seconds(process) - before
                         result.cpu.append(spent * 1e6 / max(answered, 1))
                         progress(
@@ -120,7 +121,7 @@ def running(contender: Contender, model: Path) -> Iterator[tuple[str, subprocess
         process = subprocess.Popen(command, cwd=contender.root or ROOT, env=env, stdout=log, stderr=log)
         try:
             pin(process.pid, 0)
-            if not answers(process, contender, url):
+            if not answers(process, contender, headers_of(contender, model), url):
                 log.seek(0)
                 raise DidNotStart(log.read()[-2000:].decode(errors="replace"))
             process.first_answer = time.monotonic() - began
@@ -149,15 +150,22 @@ def end(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
+def headers_of(contender: Contender, model: Path) -> dict[str, str]:
+    """Those of its request."""
+    headers = {} if contender.body is None else {"Content-Type": "application/json"}
+    if contender.has_key:
+        headers["X-API-Key"] = (model.parent / "access" / "key").read_text(encoding="utf-8")
+    return headers
+
+
+def answers(process: subprocess.Popen, contender: Contender, headers: dict[str, str], url: str) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if contender.body is None:
                 answer = httpx.get(url, trust_env=False)
             else:
-                json = {"Content-Type": "application/json"}
-                answer = httpx.post(url, content=contender.body, headers=json, trust_env=False)
+                answer = httpx.post(url, content=contender.body, headers=headers, trust_env=False)
             if answer.is_success:
                 return True
         except httpx.TransportError:
@@ -166,13 +174,16 @@ def answers(process: subprocess.Popen, contender: Contender, url: str) -> bool:
     return False
 
 
-def measure(contender: Contender, url: str, connections: int, seconds: int, result: Result) -> int:
+def measure(
+    contender: Contender, headers: dict[str, str], url: str, connections: int, seconds: int, result: Result
+) -> int:
     """One go of wrk, added to the result. Returns how many answers there were."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
         if contender.body is not None:
             script = Path(folder) / "post.lua"
-            script.write_text(LUA.replace("{body}", contender.body), encoding="utf-8")
+            lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
+            script.write_text(filled(LUA, {"{body}": contender.body, "{headers}": lines}), encoding="utf-8")
             command += ["-s", str(script)]
         process = subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True)
         pin(process.pid, 1)

@@ -11,8 +11,8 @@ PYTHON = sys.executable
 @dataclass(frozen=True)
 class Contender:
     """In `command` and `env`, `{port}` stands for the port and `{models}` for the folder with model.pkl,
-    and forest/model.pkl. `base` is the hello-world it is compared with, `root` the folder it runs in: None
-    for this project's."""
+    forest/model.pkl and accounts in access. `base` is the hello-world it is compared with, `root` the folder
+    it runs in: None for this project's. `has_key`: it is asked with the API key of access/key."""
 
     name: str
     command: list[str]
@@ -21,6 +21,7 @@ class Contender:
     body: str | None = None  # None: a GET
     env: dict[str, str] = field(default_factory=dict)
     root: Path | None = None
+    has_key: bool = False
 
 
 def uvicorn(module: str, *options: str) -> list[str]:
@@ -46,6 +47,13 @@ TRACED = {  # to a collector that is not there: what reaches it costs the collec
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
     "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
     "OTEL_TRACES_SAMPLER_ARG": "0.01",
+}
+ACCESS = {  # and every limit, none of which is reached
+    "ACCESS": "on",
+    "ACCESS_PATH": "{models}/access",
+    "RATE_LIMITS": "predict=900000/second",
+    "MAX_PARALLEL": "1000",
+    "DAILY_QUOTA": "1000000000",
 }
 SERVER = {"HOST": "127.0.0.1", "PORT": "{port}", "METRICS_PORT": "0", "LOG_FORMAT": "json"}
 
@@ -97,6 +105,15 @@ CONTENDERS = [
         "FastAPI hello",
         BODY,
         SERVER | TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
+    ),
+    Contender(
+        "FastAPI full, access and limits",
+        [PYTHON, "-m", "apps.fastapi_app"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER | ACCESS,
+        has_key=True,
     ),
     Contender(
         "FastAPI full, scikit-learn",
@@ -152,6 +169,15 @@ CONTENDERS = [
         "Flask hello",
         BODY,
         SERVER | TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
+    ),
+    Contender(
+        "Flask full, access and limits",
+        [PYTHON, "-m", "apps.flask_app"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER | ACCESS,
+        has_key=True,
     ),
     Contender(
         "Flask full, scikit-learn",

@@ -27,6 +27,8 @@ LONGEST = (
     "tests/contract/test_granian.py",
     "tests/contract/test_rate_limits.py",
     "tests/contract/test_access.py",
+    "tests/contract/test_grants.py",
+    "tests/contract/test_api_keys.py",
     "tests/contract/test_tokens.py",
     "tests/contract/test_model_file.py",
     "tests/contract/test_observability.py",

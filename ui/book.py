@@ -12,6 +12,7 @@ LESSONS = {
     "06_errors_are_part_of_the_api": "Errors are part of the API",
     "07_you_can_only_run_what_you_can_see": "You can only run what you can see",
     "08_measure_then_make_it_fast": "Measure, then make it fast",
+    "09_let_the_right_people_in": "Let the right people in",
 }
 BY_NUMBER = {int(stem[:2]): stem for stem in LESSONS}
 

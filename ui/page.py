@@ -16,8 +16,7 @@ def begin(title: str, what: str, lessons: dict[int, str]) -> None:
     """The title, what can be done here, and the lessons that explain it, each with what it has to say."""
     st.title(title, anchor=False)
     st.markdown(what)
-    if lessons:
-        st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
+    st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
 
 
 def mark_changes() -> None:

@@ -239,7 +239,7 @@ class Middleware:
 async def enter(gate, context: RequestContext) -> None:
     """Past the gate, in a thread where it has to ask a database or Redis. Raises Problem."""
     if not gate.enter(context, wait=False):
-        await asyncio.to_thread(gate.enter, context)
+        await asyncio.get_running_loop().run_in_executor(gate.threads, gate.enter, context)
 
 
 def value_of(headers: dict[bytes, bytes], name: str) -> str:

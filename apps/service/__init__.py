@@ -107,7 +107,7 @@ class Service:
         if settings.exporter_port:
             try:
                 self._stop_exporter = self.metrics.serve(
-                    settings.metrics_host, settings.exporter_port, self.exporter_listener
+                    settings.metrics_host, settings.exporter_port, self.exporter_listener, self.requests.hosts
                 )
             except OSError as error:
                 self.log.warning(

@@ -3,29 +3,32 @@
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from apps.service.hosts import Hosts
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 EVERY_SECONDS = 1.0  # the values of this process go to those of the others
 
 
 class Exporter:
-    """Serves a registry over HTTP. `flush` brings it up to date and is called before anybody reads it."""
+    """Serves a registry over HTTP. `flush` brings it up to date and is called before anybody reads it;
+    `hosts` are the names by which it may be asked, any if None."""
 
-    def __init__(self, registry: CollectorRegistry, flush: Callable[[], None]) -> None:
-        self._flush, self._stopped = flush, threading.Event()
+    def __init__(self, registry: CollectorRegistry, flush: Callable[[], None], hosts: Hosts | None) -> None:
+        self._flush, self._hosts, self._stopped = flush, hosts, threading.Event()
         self._folder = os.environ.get(FOLDER)
         self._registry = registry
         if self._folder:
             self._registry = CollectorRegistry()
-            MultiProcessCollector(self._registry)
+            self._registry.register(WorkersCollector(None, self._folder))
         self._app = make_wsgi_app(self._registry)
         self._server: Server | None = None
 
@@ -50,6 +53,10 @@ class Exporter:
         self._flush()
 
     def _answer(self, environ: dict, start_response: Callable):
+        host = environ.get("HTTP_HOST", "")
+        if host and self._hosts is not None and not self._hosts.allows(host):
+            start_response("400 Bad Request", [("Content-Type", "text/plain")])
+            return [b"expected a Host by which this server may be called (ALLOWED_HOSTS)\n"]
         self._flush()
         if self._folder and os.name == "posix":  # elsewhere one may not ask whether a process lives
             forget_dead_workers(Path(self._folder))
@@ -58,6 +65,19 @@ class Exporter:
     def _keep_current(self) -> None:
         while not self._stopped.wait(EVERY_SECONDS):
             self._flush()
+
+
+class WorkersCollector(MultiProcessCollector):
+    """What all workers counted. A worker's file is empty for a moment when it is made, and for ever where the
+    worker was killed in that moment: there the library fails, and nothing would be shown."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = []
+        for path in Path(self._path).glob("*.db"):
+            with suppress(FileNotFoundError):  # a gauge of a worker that has ended
+                if path.stat().st_size:
+                    files.append(str(path))
+        return self.merge(files)
 
 
 class Server(ThreadingMixIn, WSGIServer):

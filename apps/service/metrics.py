@@ -19,6 +19,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from apps.service.exporter import Exporter
+from apps.service.hosts import Hosts
 
 disable_created_metrics()  # a series more for each, which nothing here reads
 
@@ -200,9 +201,12 @@ class Metrics:
         self._prediction_seconds.add(durations.counts, durations.total)
         self._in_flight.set(self.in_flight())
 
-    def serve(self, host: str, port: int, listener: socket | None = None) -> Callable[[], None]:
+    def serve(
+        self, host: str, port: int, listener: socket | None = None, hosts: Hosts | None = None
+    ) -> Callable[[], None]:
         """Show everything at http://host:port/metrics, and return what stops it. `listener` listens there
-        already. Raises OSError where the port is not to be had."""
-        exporter = Exporter(self.registry, self.flush)
+        already; `hosts` are the names by which it may be asked. Raises OSError where the port is not to be
+        had."""
+        exporter = Exporter(self.registry, self.flush, hosts)
         exporter.start(host, port, listener)
         return exporter.stop

@@ -11,7 +11,8 @@ import msgspec
 from pydantic import BaseModel
 
 from apps.service import inference
-from apps.service.access.declared import PUBLIC, SCOPES, SIGNED_IN, Declared
+from apps.service.access.declared import Declared
+from apps.service.access.security import guards, security_schemes
 from apps.service.batching import Outcome
 from apps.service.documents import FILES
 from apps.service.model import Serving
@@ -188,37 +189,6 @@ def described(
             refused["headers"]["Allow"] = {"required": True, "schema": {"const": ", ".join(allow)}}
         found["responses"][str(status)] = refused
     return found
-
-
-def guards(declared: set[Declared], settings: Settings) -> dict[str, Any]:
-    """What stands before a view: whom it asks for (OpenAPI's `security`), and what it may refuse with."""
-    scopes = sorted({one.scope for one in declared} - {PUBLIC})
-    security, slugs = [], []
-    if settings.guarded and scopes:
-        wanted = [scope for scope in scopes if scope != SIGNED_IN]
-        security = [{"token": wanted}, {"key": wanted}]
-        slugs = ["unauthorized", *(["forbidden"] if wanted else []), "access-unavailable"]
-    if settings.limited and any(one.limit for one in declared):
-        slugs.append("too-many-requests")
-    return {"security": security, "problems": slugs}
-
-
-def security_schemes() -> dict[str, Any]:
-    flow = {"tokenUrl": "/token", "refreshUrl": "/token", "scopes": SCOPES}
-    return {
-        "token": {
-            "type": "oauth2",
-            "description": "For people: username and password, with client_id and client_secret left empty. "
-            "For programs that have an account: client_id and client_secret.",
-            "flows": {"password": flow, "clientCredentials": flow},
-        },
-        "key": {
-            "type": "apiKey",
-            "description": "A key, as it was shown when it was made: sk_…",
-            "in": "header",
-            "name": "X-API-Key",
-        },
-    }
 
 
 def refusal(status: int, slugs: list[str], prefix: str) -> dict[str, Any]:

@@ -4,18 +4,17 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
-from classroom.servers import ROOT
-from credentials import PASSWORD, Guarded, bearer, eventually, predict
+from classroom.servers import ROOT, Server
+from credentials import Guarded, bearer, eventually, predict
 
 from apps.service.access.declared import PUBLIC, SCOPES, SIGNED_IN
 
 
 @pytest.fixture(params=["fastapi", "flask"])
-def server(request: pytest.FixtureRequest, guarded: Guarded):
+def server(request: pytest.FixtureRequest, guarded: Guarded) -> Server:
     return guarded.servers[request.param]
 
 
@@ -100,182 +99,6 @@ def test_credentials_are_looked_at_before_the_body(server):
     assert answer.status_code == 401
 
 
-def test_a_password_gives_a_token_that_answers(server, guarded):
-    found = guarded.token(server)
-    assert found["token_type"] == "Bearer" and found["expires_in"] == 900
-    assert found["scope"].split() == sorted(SCOPES)
-    assert predict(server, bearer(found["access_token"])).status_code == 200
-    assert predict(server, {"Authorization": f"bearer {found['access_token']}"}).status_code == 200
-
-
-def test_fewer_scopes_may_be_asked_for_and_no_others(server, guarded):
-    assert guarded.token(server, scope="predict")["scope"] == "predict"
-    form = {"username": "only-jobs", "password": PASSWORD, "scope": "predict"}
-    refused = httpx.post(f"{server.url}/token", data=form)
-    assert refused.status_code == 400 and refused.json()["error"] == "invalid_scope"
-
-
-def test_a_client_gets_a_token_for_its_secret_either_way_and_nothing_to_refresh(server):
-    asked = {"grant_type": "client_credentials"}
-    by_header = httpx.post(f"{server.url}/token", data=asked, auth=("robot", PASSWORD))
-    named = {"client_id": "robot", "client_secret": PASSWORD}
-    by_form = httpx.post(f"{server.url}/token", data=asked | named)
-    for answer in (by_header, by_form):
-        assert answer.status_code == 200 and "refresh_token" not in answer.json()
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert predict(server, bearer(answer.json()["access_token"])).status_code == 200
-    wrong = httpx.post(f"{server.url}/token", data=asked, auth=("robot", "x"))
-    assert wrong.status_code == 401 and wrong.json()["error"] == "invalid_client"
-    assert wrong.headers["WWW-Authenticate"].startswith("Basic")
-
-
-@pytest.mark.parametrize(
-    ("form", "error"),
-    [
-        ("", "invalid_request"),
-        ("grant_type=password&username=alice", "invalid_request"),
-        ("grant_type=password&username=alice&username=bob&password=x", "invalid_request"),
-        ("grant_type=implicit", "unsupported_grant_type"),
-        ("grant_type=refresh_token", "invalid_request"),
-        ("grant_type=refresh_token&refresh_token=x", "invalid_grant"),
-        ("grant_type=password&username=%ff&password=x", "invalid_request"),
-        ("&".join(f"a{n}=1" for n in range(100)), "invalid_request"),
-    ],
-)
-def test_a_form_that_is_none_gets_the_reason_of_rfc_6749(server, form, error):
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = httpx.post(f"{server.url}/token", content=form, headers=headers)
-    assert answer.status_code == 400 and answer.json()["error"] == error
-    assert answer.headers["Content-Type"] == "application/problem+json"
-
-
-def test_a_body_that_is_no_form_is_not_read(server):
-    assert httpx.post(f"{server.url}/token", json={"username": "alice"}).status_code == 415
-
-
-def test_wrong_password_and_unknown_user_are_told_the_same(server):
-    said = []
-    for name in ("alice", "nobody-of-that-name", "robot"):
-        form = {"username": name, "password": "x"}
-        answer = httpx.post(f"{server.url}/token", data=form, headers={"X-Request-ID": "same"})
-        assert answer.status_code == 401 and answer.json()["error"] == "invalid_grant"
-        said.append((answer.content, answer.headers["WWW-Authenticate"]))
-    assert len(set(said)) == 1
-
-
-def test_who_guesses_is_stopped_and_others_are_not(guarded):
-    guarded.accounts.add("guessed", ["predict"], password=PASSWORD)
-    server = guarded.servers["flask"]
-    form = {"username": "guessed", "password": "wrong"}
-    statuses = [httpx.post(f"{server.url}/token", data=form).status_code for _ in range(12)]
-    assert statuses == [401] * 10 + [429] * 2
-    refused = httpx.post(f"{server.url}/token", data=form | {"password": PASSWORD})
-    assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60
-    guarded.token(server)
-
-
-def test_a_refresh_token_is_good_once_and_who_steals_one_ends_the_login(server, guarded):
-    first = guarded.token(server)
-
-    def refresh(token: str) -> httpx.Response:
-        return httpx.post(f"{server.url}/token", data={"grant_type": "refresh_token", "refresh_token": token})
-
-    second = refresh(first["refresh_token"])
-    assert second.status_code == 200
-    again = refresh(first["refresh_token"])
-    assert again.status_code == 400 and again.json()["error"] == "invalid_grant"
-    assert refresh(second.json()["refresh_token"]).status_code == 400
-    newest = bearer(second.json()["access_token"])
-    assert eventually(lambda: predict(server, newest).status_code == 401)
-
-
-def test_a_revoked_token_is_worthless_on_both(guarded):
-    fastapi, flask = guarded.servers.values()
-    found = guarded.token(fastapi)
-    mine = bearer(found["access_token"])
-    assert predict(fastapi, mine).status_code == predict(flask, mine).status_code == 200
-    done = httpx.post(f"{flask.url}/token/revoke", data={"token": found["access_token"]})
-    assert done.status_code == 200
-    assert eventually(lambda: {predict(fastapi, mine).status_code, predict(flask, mine).status_code} == {401})
-    assert httpx.post(f"{flask.url}/token/revoke", data={"token": "unknown"}).status_code == 200
-
-
-def test_a_revoked_refresh_token_takes_its_access_tokens_along(server, guarded):
-    found = guarded.token(server)
-    mine = bearer(found["access_token"])
-    assert predict(server, mine).status_code == 200
-    httpx.post(f"{server.url}/token/revoke", data={"token": found["refresh_token"]})
-    assert eventually(lambda: predict(server, mine).status_code == 401)
-
-
-def test_whoever_is_disabled_is_out(server, guarded):
-    name = f"leaver-{server.name}"
-    guarded.accounts.add(name, ["predict"], password=PASSWORD)
-    mine = bearer(guarded.token(server, name)["access_token"])
-    assert predict(server, mine).status_code == 200
-    guarded.accounts.disable(name)
-    assert eventually(lambda: predict(server, mine).status_code == 401)
-    assert httpx.post(f"{server.url}/token", data={"username": name, "password": PASSWORD}).status_code == 401
-
-
-def test_a_key_is_shown_once_and_works_until_it_is_revoked(guarded):
-    fastapi, flask = guarded.servers.values()
-    mine = bearer(guarded.token(fastapi)["access_token"])
-    asked = {"label": "a test", "scopes": ["predict"], "expires_in_days": 1}
-    made = httpx.post(f"{fastapi.url}/keys", json=asked, headers=mine)
-    assert made.status_code == 201 and made.headers["Cache-Control"] == "no-store"
-    key, prefix = made.json()["key"], made.json()["prefix"]
-    assert key.startswith(f"sk_{prefix}_") and made.json()["expires_at"] > time.time()
-    listed = httpx.get(f"{flask.url}/keys", headers=mine)
-    assert prefix in [one["prefix"] for one in listed.json()["keys"]]
-    assert key not in listed.text and key not in str(vars(guarded.accounts.keys("alice")[0]))
-    with_key = {"X-API-Key": key}
-    assert predict(fastapi, with_key).status_code == predict(flask, with_key).status_code == 200
-    assert predict(flask, {"X-API-Key": key[:-1] + ("a" if key[-1] != "a" else "b")}).status_code == 401
-    assert httpx.get(f"{flask.url}/me", headers=with_key).json()["subject"] == f"key:sk_{prefix}"
-    assert httpx.post(f"{flask.url}/keys", json=asked, headers=with_key).status_code == 403
-    gone = httpx.delete(f"{flask.url}/keys/{prefix}", headers=mine)
-    assert gone.status_code == 200 and gone.json()["prefix"] == prefix
-    assert httpx.delete(f"{flask.url}/keys/{prefix}", headers=mine).status_code == 404
-    assert eventually(
-        lambda: {predict(fastapi, with_key).status_code, predict(flask, with_key).status_code} == {401}
-    )
-
-
-def test_nobody_gives_a_key_more_than_they_have_or_revokes_another_s(server, guarded):
-    mine = bearer(guarded.token(server, "only-jobs")["access_token"])
-    asked = {"label": "more", "scopes": ["predict"]}
-    assert httpx.post(f"{server.url}/keys", json=asked, headers=mine).status_code == 400
-    _, stored = guarded.accounts.add_key("alice", "hers", ["predict"])
-    assert httpx.delete(f"{server.url}/keys/{stored.prefix}", headers=mine).status_code == 404
-
-
-def test_an_expired_key_is_refused(server, guarded):
-    key, _ = guarded.accounts.add_key("alice", "short", ["predict"], days=1e-9)
-    assert predict(server, {"X-API-Key": key}).status_code == 401
-
-
-def test_each_of_two_credentials_has_to_be_valid(server, guarded):
-    key, _ = guarded.accounts.add_key("alice", "two", ["predict"])
-    mine = bearer(guarded.token(server)["access_token"])
-    assert predict(server, {"X-API-Key": key} | mine).status_code == 200
-    assert predict(server, {"X-API-Key": key} | bearer("a.b.c")).status_code == 401
-    assert predict(server, {"X-API-Key": "x"} | mine).status_code == 401
-
-
-def test_me_is_who_asks(server, guarded):
-    me = httpx.get(f"{server.url}/me", headers=bearer(guarded.token(server, scope="predict")["access_token"]))
-    assert me.json() | {"expires_at": 0} == {
-        "subject": "user:alice",
-        "kind": "user",
-        "name": "alice",
-        "tenant": "default",
-        "scopes": ["predict"],
-        "expires_at": 0,
-        "limits": [],
-    }
-
-
 def test_the_document_says_who_may(guarded):
     documents = [httpx.get(f"{server.url}/openapi.json").json() for server in guarded.servers.values()]
     for document in documents:
@@ -288,24 +111,6 @@ def test_the_document_says_who_may(guarded):
     assert {"401", "403"} <= {*paths["/predict"]["post"]["responses"]}
     assert "security" not in paths["/health"]["get"]
     assert "application/x-www-form-urlencoded" in paths["/token"]["post"]["requestBody"]["content"]
-
-
-def test_keys_that_sign_are_public_and_rotate_with_two_alive(guarded, tmp_path):
-    from apps.service.access.tokens import Tokens
-
-    fastapi, flask = guarded.servers.values()
-    mine = bearer(guarded.token(fastapi)["access_token"])
-    assert predict(flask, mine).status_code == 200
-
-    def kids(server) -> list[str]:
-        return [key["kid"] for key in httpx.get(f"{server.url}/.well-known/jwks.json").json()["keys"]]
-
-    (old,) = kids(fastapi)
-    new = Tokens(None, guarded.folder, 900).rotate()
-    assert eventually(lambda: kids(fastapi) == kids(flask) == [new, old])
-    assert predict(flask, mine).status_code == predict(fastapi, mine).status_code == 200
-    later = guarded.token(flask)["access_token"]
-    assert predict(fastapi, bearer(later)).status_code == 200
 
 
 UNDECLARED = """
@@ -385,20 +190,13 @@ def test_what_cannot_be_used_stops_the_start_with_a_sentence(name, tmp_path):
     assert done.stderr.startswith(f"{name}: {told}") and done.stderr.count("\n") == 1
 
 
-def test_the_log_tells_what_was_refused_and_revoked_and_no_secret(guarded):
-    for server in guarded.servers.values():
-        found = guarded.token(server)
-        mine = bearer(found["access_token"])
-        httpx.post(f"{server.url}/token", data={"username": "a-password-typed-here", "password": "hunter2x"})
-        made = httpx.post(
-            f"{server.url}/keys", json={"label": "l", "scopes": ["predict"]}, headers=mine
-        ).json()
-        predict(server, {"X-API-Key": made["key"]})
-        httpx.delete(f"{server.url}/keys/{made['prefix']}", headers=mine)
-        httpx.post(f"{server.url}/token/revoke", data={"token": found["refresh_token"]})
-        log = server.log.read_text()
-        told = [f'"prefix":"{made["prefix"]}"', "login refused", "key made", "key revoked", "token revoked"]
-        assert [line for line in told if line not in log] == []
-        secrets = [PASSWORD, "hunter2x", "a-password-typed-here", made["key"], made["key"][12:]]
-        secrets += [found["refresh_token"], *found["access_token"].split(".")[1:]]
-        assert [secret for secret in secrets if secret in log] == []
+def test_the_log_says_who_was_refused(server, guarded):
+    refused = predict(server, bearer(guarded.token(server, "only-jobs")["access_token"]))
+    assert refused.status_code == 403
+
+    def lines() -> list[dict]:
+        told = [json.loads(line) for line in server.log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in told if line.get("request_id") == refused.headers["X-Request-ID"]]
+
+    assert eventually(lines)
+    assert [line["caller"] for line in lines()] == ["user:only-jobs"]

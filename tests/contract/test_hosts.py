@@ -3,7 +3,8 @@
 from socket import gethostname
 
 import pytest
-from pairs import pair
+from classroom.servers import free_port, serve
+from pairs import FULL, pair
 from wire import send
 
 
@@ -63,3 +64,13 @@ def test_any_may_be_allowed_and_what_is_none_is_not(iris_root):
             for host, status in (("evil.example", 200), ("192.0.2.1:80", 200), ("a b", 400), ("a/b", 400)):
                 request = f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
                 assert send(server.url, request.encode()).status == status
+
+
+def test_the_metrics_port_is_held_to_the_same_names(iris_root):
+    for name in FULL:
+        port = free_port()
+        env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "METRICS_PORT": str(port)}
+        with serve(name, env=env):
+            for host, status in (("localhost", 200), ("evil.example", 400), ("localhost/", 400)):
+                request = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+                assert send(f"http://127.0.0.1:{port}", request.encode()).status == status

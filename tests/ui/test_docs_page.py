@@ -3,23 +3,27 @@
 import json
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 SIZES = {"laptop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+
+
+def watched(browser: Browser, size: str) -> tuple[Page, list[str], list[str]]:
+    """A page, what it asks for, and its faults."""
+    page = browser.new_context(viewport=SIZES[size]).new_page()
+    asked, faults = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    expect.set_options(timeout=20_000)
+    return page, asked, faults
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["fastapi", "flask"])
 def test_it_lists_every_route_and_tries_one_out_without_a_network(full, browser: Browser, name, size):
     server = full[name]
-    context = browser.new_context(viewport=SIZES[size])
-    page = context.new_page()
-    asked, faults = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    expect.set_options(timeout=20_000)
-
+    page, asked, faults = watched(browser, size)
     page.goto(f"{server.url}/docs")
     expect(page.get_by_text(f"Answered by {name}_app")).to_be_visible()
     listed = page.locator(".opblock:visible .opblock-summary-path").evaluate_all(
@@ -45,7 +49,7 @@ def test_it_lists_every_route_and_tries_one_out_without_a_network(full, browser:
     assert all(url.startswith((server.url, "data:")) for url in asked)
     # the refusal above is one that the browser tells of by itself
     assert [fault for fault in faults if "400" not in fault] == []
-    context.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -55,14 +59,7 @@ def test_the_button_authorize_signs_in_with_a_password_or_a_key(guarded, browser
 
     server = guarded.servers[name]
     key, _ = guarded.accounts.add_key("alice", "for the page", ["predict"])
-    context = browser.new_context(viewport=SIZES[size])
-    page = context.new_page()
-    asked, faults = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    expect.set_options(timeout=20_000)
-
+    page, asked, faults = watched(browser, size)
     page.goto(f"{server.url}/docs")
     box = page.locator("#operations-predictions-post_predict")
     box.locator(".opblock-summary-control").click()
@@ -102,4 +99,4 @@ def test_the_button_authorize_signs_in_with_a_password_or_a_key(guarded, browser
     assert all(url.startswith((server.url, "data:")) for url in asked)
     assert not [url for url in asked if PASSWORD in url or key in url]
     assert [fault for fault in faults if "401" not in fault] == []  # of which the browser tells by itself
-    context.close()
+    page.context.close()

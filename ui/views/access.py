@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from ui import account, book, notices, page, sign_in, visit
+from ui import account, notices, page, sign_in, visit
 from ui.account import OFF, ON, Me
 from ui.answers import Failure
 from ui.choice import choose
@@ -19,11 +19,10 @@ Found = Me | str | Failure
 
 def main() -> None:
     page.begin(
-        "Access", "Sign in, see who you are to each server and what you may do, and make API keys.", {}
+        "Access",
+        "Sign in, see who you are to each server and what you may do, and make API keys.",
+        {9: " attacks both servers, and shows why they hold"},
     )
-    read_more = book.address("how-to/access.html")
-    if read_more:
-        st.caption(f"[Let the right people in]({read_more}) explains it.")
     pair = servers()
     found = {server: account.me(server) for server in pair}
     for words in st.session_state.pop("signed out", []):

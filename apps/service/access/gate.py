@@ -3,11 +3,14 @@
 What a view declares (declared.py) is the only rule. A path that matches no route is answered here, so that
 nothing is reached that the table of routes does not hold."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from apps.service.access.addresses import Addresses
 from apps.service.access.callers import Caller
 from apps.service.access.declared import PUBLIC, SIGNED_IN
 from apps.service.problems import Problem, of_status
 
+THREADS = 8  # that may ask a database or Redis at a time
 REALM = 'Bearer realm="servelab"'
 
 
@@ -18,6 +21,8 @@ class Gate:
         self._log, self.identity, self.limits, self.counts = log, identity, limits, counts
         self._addresses = Addresses(settings.trusted_proxies)
         self._told: set[str] = set()
+        # For an event loop: others than those in which passwords are hashed, of which many may wait.
+        self.threads = ThreadPoolExecutor(THREADS, "gate")
 
     def enter(self, context, wait: bool = True) -> bool:
         """Let a request in: sets its `caller`. Raises Problem (401, 403, 404, 405, 429, 503). Returns False
@@ -25,10 +30,10 @@ class Gate:
         in a thread then."""
         if context.caller is None:
             context.address = self._addresses.of(context.peer, context.header)
-            caller = self._identified(context, wait)
-            if caller is None:
+            context.caller = self._identified(context, wait)
+            if context.caller is None:
                 return False
-            context.caller = caller
+            self._check_scopes(context)
         limit = next((one.limit for one in context.declared if one.limit), "")
         if self.limits is None or not limit or context.counted:
             return True
@@ -55,17 +60,21 @@ class Gate:
                 "expected an access token (Authorization: Bearer …) or a key (X-API-Key)",
                 [("WWW-Authenticate", REALM)],
             )
-        caller = self.identity.identify(authorization, key, wait)
-        if caller is not None:
-            if "admin" in scopes and self.identity.stale:
-                raise Problem("access-unavailable", "who may do what cannot be looked up now")
-            for scope in sorted(scopes - {PUBLIC, SIGNED_IN} - caller.scopes):
-                raise Problem(
-                    "forbidden",
-                    f"expected credentials with the scope {scope}",
-                    [("WWW-Authenticate", f'{REALM}, error="insufficient_scope", scope="{scope}"')],
-                )
-        return caller
+        return self.identity.identify(authorization, key, wait)
+
+    def _check_scopes(self, context) -> None:
+        """Raises Problem where the caller, who is known by now, lacks what the view asks for."""
+        if self.identity is None:
+            return
+        scopes = {one.scope for one in context.declared} - {PUBLIC, SIGNED_IN}
+        if "admin" in scopes and self.identity.stale:
+            raise Problem("access-unavailable", "who may do what cannot be looked up now")
+        for scope in sorted(scopes - context.caller.scopes):
+            raise Problem(
+                "forbidden",
+                f"expected credentials with the scope {scope}",
+                [("WWW-Authenticate", f'{REALM}, error="insufficient_scope", scope="{scope}"')],
+            )
 
     def _undeclared(self, context) -> Problem:
         """No route, no such method on it, or a route that was added later and declares nothing."""
