@@ -66,8 +66,8 @@ class Middleware:
             try:
                 requests.check(context)
                 check_head(scope, requests)
-                if requests.gate is not None:
-                    await enter(requests.gate, context)
+                if requests.gate is not None and not requests.gate.enter(context, wait=False):
+                    await in_thread(requests.gate, context)
                 if scope["method"] == "POST" or context.content_length or is_chunked(scope):
                     context.body = await self.read(receive)
                 context.trace.received(scope)
@@ -140,8 +140,8 @@ class Middleware:
         try:
             requests.check(context)
             check_head(scope, requests)
-            if requests.gate is not None:
-                await enter(requests.gate, context)
+            if requests.gate is not None and not requests.gate.enter(context, wait=False):
+                await in_thread(requests.gate, context)
             requests.admit(context)
             await self.app(scope, receive, answer)
             if status == 499 and context.problem is not None:
@@ -236,10 +236,9 @@ class Middleware:
         return status
 
 
-async def enter(gate, context: RequestContext) -> None:
-    """Past the gate, in a thread where it has to ask a database or Redis. Raises Problem."""
-    if not gate.enter(context, wait=False):
-        await asyncio.get_running_loop().run_in_executor(gate.threads, gate.enter, context)
+async def in_thread(gate, context: RequestContext) -> None:
+    """Past the gate where it has to ask a database or Redis. Raises Problem."""
+    await asyncio.get_running_loop().run_in_executor(gate.threads, gate.enter, context)
 
 
 def value_of(headers: dict[bytes, bytes], name: str) -> str:

@@ -87,6 +87,8 @@ def load(create_app, drain: Connection, lifeline: Connection):
         os.setsid()  # Ctrl-C in a terminal is for the supervisor
     app = create_app()
     service = app.extensions["service"]
+    service.model.on_loaded = workers.settle
+    workers.settle()  # it may be loaded already
 
     def await_drain() -> None:
         with suppress(EOFError, OSError):

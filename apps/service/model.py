@@ -5,6 +5,7 @@ and it tries again once the files have changed."""
 
 import threading
 import time
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
@@ -92,6 +93,7 @@ class Model:
         self._problem: tuple[str, str] = ("model-loading", "the model is being loaded")
         self._seen: object = None
         self._looked = 0.0
+        self.on_loaded: Callable[[], None] = lambda: None  # called before the model is put in place
         self._loading = threading.Lock()
         self._loader: threading.Thread | None = None
 
@@ -150,6 +152,7 @@ class Model:
                 format=serving.format,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
+            self.on_loaded()
             self._serving = serving  # last: whoever has an answer finds the line in the log
         except Exception as error:
             kind = next((kind for kind in REASONS if isinstance(error, kind)), ArtifactError)

@@ -35,12 +35,12 @@ class RequestContext:
         "content_length",
         "content_type",
         "counted",
-        "declared",
         "header",
         "header_bytes",
         "header_count",
         "host",
         "method",
+        "needed",
         "peer",
         "problem",
         "rate_limit",
@@ -110,7 +110,7 @@ class Requests:
         context.slot = None
         context.caller, context.rate_limit, context.host = None, (), host
         if self.gate is not None:
-            context.declared = self.routes.declared(path, context.route, context.method)
+            context.needed = self.routes.needed(path, context.method)
         return context
 
     def check(self, context: RequestContext) -> None:

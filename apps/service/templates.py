@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from apps.service.access.declared import Declared
+from apps.service.access.declared import Declared, Needed, together
 
 OTHER = "other"  # a path that matches none: one name for all of them, however many a client thinks up
 PART = re.compile(r"\{(\w+)(?::(\w+))?\}")
@@ -24,6 +24,7 @@ class Templates:
         self._patterns: list[tuple[re.Pattern, str]] = []
         self._declared: dict[tuple[str, str], set[Declared]] = {}  # by template and method
         self._overlapping: dict[str, list[str]] = {}  # a fixed path's templates, where it has others
+        self._needed: dict[tuple[str, str], Needed] = {}  # by fixed path and method, once it was asked
         self.undeclared: list[str] = []
 
     def of(self, path: str) -> str:
@@ -38,10 +39,12 @@ class Templates:
             return self.of(path)
         return OTHER
 
-    def declared(self, path: str, route: str, method: str) -> set[Declared]:
+    def needed(self, path: str, method: str) -> Needed | None:
         """What the views that a request may reach declare: all of those whose templates its path matches, so
-        that nothing depends on which of them the framework would choose. Empty where there is none, or where
-        one of them declares nothing. `route` is `of(path)`."""
+        that nothing depends on which of them the framework would choose. None where there is none, or where
+        one of them declares nothing. Call `of(path)` before: it reads the routes."""
+        if known := self._needed.get((path, method)):
+            return known
         if path in self._methods:
             templates = self._overlapping.get(path, [path])
         else:
@@ -49,9 +52,14 @@ class Templates:
         found: set[Declared] = set()
         for template in templates:
             if template in self.undeclared:
-                return set()
+                return None
             found |= self._declared.get((template, method), set())
-        return found
+        if not found:
+            return None
+        needed = together(frozenset(found))
+        if path in self._methods:
+            self._needed[path, method] = needed
+        return needed
 
     def allow(self, template: str) -> str:
         """The header Allow for a template; "" for OTHER."""
@@ -77,7 +85,7 @@ class Templates:
             for path in methods
             if (others := [template for pattern, template in patterns if pattern.fullmatch(path)])
         }
-        self._declared, self.undeclared = declared, undeclared
+        self._declared, self.undeclared, self._needed = declared, undeclared, {}
         self._methods, self._patterns = methods, patterns
 
     def listed(self) -> list[tuple[str, str, set[Declared]]]:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
-from apps.service.access.declared import Declared
+from apps.service.access.declared import Declared, together
 from apps.service.access.gate import Gate
 from apps.service.access.identity import Identity
 from apps.service.problems import Problem
@@ -80,9 +80,9 @@ def test_without_a_database_tokens_go_on_for_predictions_and_nothing_else(identi
         peer="127.0.0.1",
         header=lambda name: known if name == "authorization" else "",
     )
-    asked.declared = {Declared("predict", "")}
+    asked.needed = together(frozenset({Declared("predict", "")}))
     assert gate.enter(asked)
-    asked.caller, asked.declared = None, {Declared("admin", "")}
+    asked.caller, asked.needed = None, together(frozenset({Declared("admin", "")}))
     assert refused(lambda: gate.enter(asked)) == 503
 
     break_database(identity, away=False)

@@ -1,6 +1,7 @@
 """What a view says of who may use it. The gate holds callers to it, and knows of no other rule."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 SCOPES = {
@@ -16,6 +17,22 @@ SIGNED_IN = "signed in"  # whoever has credentials, whatever their scopes
 class Declared(NamedTuple):
     scope: str
     limit: str  # the class that its requests are counted in; "" for none
+
+
+class Needed(NamedTuple):
+    """What all the views that one request may reach declare together."""
+
+    scopes: tuple[str, ...]  # that a caller must have, all of them
+    public: bool  # whether nobody has to say who they are
+    limit: str
+
+
+@lru_cache
+def together(declared: frozenset[Declared]) -> Needed:
+    """Of one view or more."""
+    scopes = {one.scope for one in declared}
+    limit = next((one.limit for one in sorted(declared) if one.limit), "")
+    return Needed(tuple(sorted(scopes - {PUBLIC, SIGNED_IN})), scopes == {PUBLIC}, limit)
 
 
 def access(scope: str, limit: str | None = None) -> Callable[[Callable], Callable]:

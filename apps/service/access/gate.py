@@ -4,10 +4,10 @@ What a view declares (declared.py) is the only rule. A path that matches no rout
 nothing is reached that the table of routes does not hold."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 from apps.service.access.addresses import Addresses
 from apps.service.access.callers import Caller
-from apps.service.access.declared import PUBLIC, SIGNED_IN
 from apps.service.problems import Problem, of_status
 
 THREADS = 8  # that may ask a database or Redis at a time
@@ -20,6 +20,7 @@ class Gate:
     def __init__(self, settings, log, identity, limits, counts) -> None:
         self._log, self.identity, self.limits, self.counts = log, identity, limits, counts
         self._addresses = Addresses(settings.trusted_proxies)
+        self._anybody = lru_cache(maxsize=4096)(lambda address: Caller(f"address:{address}"))
         self._told: set[str] = set()
         # For an event loop: others than those in which passwords are hashed, of which many may wait.
         self.threads = ThreadPoolExecutor(THREADS, "gate")
@@ -34,10 +35,10 @@ class Gate:
             if context.caller is None:
                 return False
             self._check_scopes(context)
-        limit = next((one.limit for one in context.declared if one.limit), "")
-        if self.limits is None or not limit or context.counted:
+        needed = context.needed
+        if self.limits is None or needed is None or not needed.limit or context.counted:
             return True
-        return self.limits.enter(context, context.caller, limit, wait)
+        return self.limits.enter(context, context.caller, needed.limit, wait)
 
     def leave(self, context) -> None:
         """The answer has gone. Call it for each request that has a slot."""
@@ -45,14 +46,12 @@ class Gate:
         self.limits.leave(slot)
 
     def _identified(self, context, wait: bool) -> Caller | None:
-        anybody = Caller(f"address:{context.address}")
         if self.identity is None:
-            return anybody
-        scopes = {one.scope for one in context.declared}
-        if not scopes:
+            return self._anybody(context.address)
+        if context.needed is None:
             raise self._undeclared(context)
-        if scopes == {PUBLIC}:
-            return anybody
+        if context.needed.public:
+            return self._anybody(context.address)
         authorization, key = context.header("authorization"), context.header("x-api-key")
         if not authorization and not key:
             raise Problem(
@@ -66,15 +65,16 @@ class Gate:
         """Raises Problem where the caller, who is known by now, lacks what the view asks for."""
         if self.identity is None:
             return
-        scopes = {one.scope for one in context.declared} - {PUBLIC, SIGNED_IN}
+        scopes = context.needed.scopes
         if "admin" in scopes and self.identity.stale:
             raise Problem("access-unavailable", "who may do what cannot be looked up now")
-        for scope in sorted(scopes - context.caller.scopes):
-            raise Problem(
-                "forbidden",
-                f"expected credentials with the scope {scope}",
-                [("WWW-Authenticate", f'{REALM}, error="insufficient_scope", scope="{scope}"')],
-            )
+        for scope in scopes:
+            if scope not in context.caller.scopes:
+                raise Problem(
+                    "forbidden",
+                    f"expected credentials with the scope {scope}",
+                    [("WWW-Authenticate", f'{REALM}, error="insufficient_scope", scope="{scope}"')],
+                )
 
     def _undeclared(self, context) -> Problem:
         """No route, no such method on it, or a route that was added later and declares nothing."""
