@@ -116,6 +116,14 @@ CONTENDERS = [
         has_key=True,
     ),
     Contender(
+        "FastAPI full, cache",
+        [PYTHON, "-m", "apps.fastapi_app"],
+        "/predict",
+        "FastAPI hello",
+        BODY,
+        SERVER | {"CACHE": "on"},
+    ),
+    Contender(
         "FastAPI full, scikit-learn",
         [PYTHON, "-m", "apps.fastapi_app"],
         "/predict",
@@ -178,6 +186,14 @@ CONTENDERS = [
         BODY,
         SERVER | ACCESS,
         has_key=True,
+    ),
+    Contender(
+        "Flask full, cache",
+        [PYTHON, "-m", "apps.flask_app"],
+        "/predict",
+        "Flask hello",
+        BODY,
+        SERVER | {"CACHE": "on"},
     ),
     Contender(
         "Flask full, scikit-learn",

@@ -55,7 +55,7 @@ def fragments() -> dict[str, str]:
         "card_of_iris.md": shortened(iris()[0]),
         "lessons.md": lessons(),
         "python_training.md": modules("model_training"),
-        "python_service.md": modules("apps/service") + modules("apps/service/access"),
+        "python_service.md": "".join(modules(f"apps/service{area}") for area in ("", "/access", "/cache")),
         "predict_view.py": inspect.getsource(predict),
     }
 

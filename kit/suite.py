@@ -26,6 +26,7 @@ LONGEST = (
     "tests/ui/test_follow.py",
     "tests/contract/test_granian.py",
     "tests/contract/test_rate_limits.py",
+    "tests/contract/test_cache.py",
     "tests/contract/test_access.py",
     "tests/contract/test_grants.py",
     "tests/contract/test_api_keys.py",

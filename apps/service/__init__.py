@@ -30,15 +30,42 @@ def build(app: str, port: int) -> "Service":
     log = configure(settings)
     metrics = Metrics(app)
     model = Model(settings.model_path, settings.model_format, log, metrics)
+    redis = redis_of(settings, log)
     try:
-        gate = gate_of(settings, log, metrics)
+        gate = gate_of(settings, log, metrics, redis)
     except SettingsError as error:
         sys.exit(f"{app}: {error}")
     tracing = Tracing(settings, app)
-    return Service(app, settings, log, RequestLog(settings, log), metrics, tracing, model, gate)
+    cache = cache_of(settings, metrics, redis)
+    request_log = RequestLog(settings, log)
+    return Service(app, settings, log, request_log, metrics, tracing, model, gate, cache, redis)
 
 
-def gate_of(settings: Settings, log, metrics: Metrics):
+def redis_of(settings: Settings, log):
+    """What the limits and the cache ask, or None, where it is not imported either."""
+    if not settings.redis_url or not (settings.guarded or settings.limited or settings.cached):
+        return None
+    from apps.service.redis import Redis
+
+    return Redis(settings.redis_url, log, settings.redis_timeout_seconds)
+
+
+def cache_of(settings: Settings, metrics: Metrics, redis):
+    """The results that are kept, or None where none are; the cache is not imported then."""
+    if not settings.cached:
+        return None
+    from apps.service.cache.local_results import LocalResults
+    from apps.service.cache.results import Cache
+
+    if redis is None:
+        return Cache(LocalResults(settings.cache_seconds, settings.cache_entries), metrics)
+    from apps.service.cache.redis_results import RedisResults
+
+    redis.used("results are kept there", "results are computed anew", metrics.cache_shared)
+    return Cache(RedisResults(redis, settings.cache_seconds), metrics, redis)
+
+
+def gate_of(settings: Settings, log, metrics: Metrics, redis=None):
     """What every request has to pass, or None where access is off and nothing is limited, which then is not
     imported either. Raises SettingsError."""
     if not (settings.guarded or settings.limited):
@@ -46,11 +73,7 @@ def gate_of(settings: Settings, log, metrics: Metrics):
     from apps.service.access.counting import Counts
     from apps.service.access.gate import Gate
 
-    counts, identity, limits = (
-        Counts(settings.redis_url, log, metrics, settings.redis_timeout_seconds),
-        None,
-        None,
-    )
+    counts, identity, limits = Counts(redis, metrics), None, None
     if settings.guarded:
         from apps.service.access.identity import Identity
         from apps.service.access.logins import Logins
@@ -67,10 +90,21 @@ class Service:
     """What the two servers share, wired. The parts come from outside, so that a test may bring its own."""
 
     def __init__(
-        self, app: str, settings: Settings, log, request_log, metrics, tracing, model: Model, gate=None
+        self,
+        app: str,
+        settings: Settings,
+        log,
+        request_log,
+        metrics,
+        tracing,
+        model: Model,
+        gate=None,
+        cache=None,
+        redis=None,
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.metrics, self.tracing, self.model = metrics, tracing, model
+        self.cache, self._redis = cache, redis
         self.lifecycle = Lifecycle()
         self.health = Health(app, self.lifecycle, model)
         self.models = Models(model)
@@ -99,6 +133,8 @@ class Service:
         """Load the model beside the requests, and show the metrics on their own port. One of several workers
         waits for its model, a while, before it takes requests: the others answer them better."""
         settings = self.settings
+        if self._redis is not None:
+            self._redis.start()
         if self.requests.gate is not None:
             self.requests.gate.counts.start()
         if self.identity is not None:
@@ -126,6 +162,8 @@ class Service:
         self.metrics.flush()
         if self.requests.gate is not None:
             self.requests.gate.counts.close()
+        if self._redis is not None:
+            self._redis.close()
         if self.identity is not None:
             self.identity.close()
         self.model.close()

@@ -136,6 +136,19 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemin",
         )
+        self._cache_requests = Counter(
+            "cache_requests",
+            "Requests that asked the cache; the result is hit, miss, collapsed (with another that was being "
+            "computed) or bypass (Redis away)",
+            ["result"],
+            registry=registry,
+        )
+        self._cache_shared = Gauge(
+            "cache_shared",
+            "1 where results are kept in Redis, 0 where each process keeps its own or Redis is away",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         Gauge(
             "app_info", "Which server this is", ["app"], registry=registry, multiprocess_mode="livemax"
         ).labels(app).set(1)
@@ -147,6 +160,7 @@ class Metrics:
         self._times: defaultdict[str, Tally] = defaultdict(lambda: Tally(SECONDS))
         self._labels: defaultdict[tuple, int] = defaultdict(int)
         self._sizes, self._durations = Tally(ROWS), Tally(PREDICTION_SECONDS)
+        self._recalls: defaultdict[str, int] = defaultdict(int)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -167,6 +181,14 @@ class Metrics:
 
     def counts_shared(self, shared: bool) -> None:
         self._counts_shared.set(int(shared))
+
+    def cached(self, result: str) -> None:
+        """The cache was asked."""
+        with self._lock:
+            self._recalls[result] += 1
+
+    def cache_shared(self, shared: bool) -> None:
+        self._cache_shared.set(int(shared))
 
     def predicted(self, model: str, version: str, labels: list[str], seconds: float) -> None:
         """Rows were predicted: one label for each, "" where the answer is a number."""
@@ -189,7 +211,7 @@ class Metrics:
         """Hand on what has been tallied."""
         with self._lock:
             answers, times, labels = self._answers, self._times, self._labels
-            sizes, durations = self._sizes, self._durations
+            sizes, durations, recalls = self._sizes, self._durations, self._recalls
             self._start_tallies()
         for (method, route, status), count in answers.items():
             self._requests.labels(method, route, str(status)).inc(count)
@@ -197,6 +219,8 @@ class Metrics:
             self._seconds.labels(route).add(tally.counts, tally.total)
         for key, count in labels.items():
             self._predictions.labels(*key).inc(count)
+        for result, count in recalls.items():
+            self._cache_requests.labels(result).inc(count)
         self._rows.add(sizes.counts, sizes.total)
         self._prediction_seconds.add(durations.counts, durations.total)
         self._in_flight.set(self.in_flight())

@@ -51,6 +51,7 @@ class Serving:
         card = loaded.card
         self.card, self.format = card, loaded.format
         self.name, self.version = card.name, card.version
+        self.sha256 = card.files[loaded.format].sha256
         self.features = [feature.name for feature in card.features]
         # ONNX computes in 32 bits: where the card knows no range, what 32 bits can hold is the range.
         widest = FLOAT32_MAX if loaded.format == "onnx" else float("inf")

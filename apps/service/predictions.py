@@ -12,6 +12,8 @@ from apps.service.bodies import Answer, Body
 from apps.service.model import INLINE_ROWS, Serving
 from apps.service.problems import Problem
 
+CACHED_ROWS = 64  # of a request whose result may be kept: larger ones hardly ever come twice
+
 
 class PredictRequest(Body):
     features: list[float]
@@ -71,22 +73,28 @@ class Predictor:
 
     def _predict(self, rows: list[list[float]]) -> Outcome:
         started, trace = perf_counter(), self._context.trace
-        serving, future = self.serving, None
+        cache = self._service.cache
         trace.lap("validate")
         with trace.span("predict"):
-            try:
-                if serving.inline and len(rows) <= INLINE_ROWS:
-                    outcome = serving.predict(rows)
-                else:
-                    future = serving.batcher.submit(rows)
-                    outcome = future.result(self._timeout)
-            except TimeoutError:
-                future.cancel()
-                raise self._too_slow() from None
-            except Exception as error:
-                raise self._failed(error) from None
+            if cache is None or len(rows) > CACHED_ROWS:
+                outcome = self._compute(rows)
+            else:
+                outcome = cache.recall(self._context, self.serving, rows, self._compute, self._timeout)
             trace.lap("wait", ago=outcome.seconds)
         return self._count(started, outcome)
+
+    def _compute(self, rows: list[list[float]], seconds: float | None = None) -> Outcome:
+        serving, future = self.serving, None
+        try:
+            if serving.inline and len(rows) <= INLINE_ROWS:
+                return serving.predict(rows)
+            future = serving.batcher.submit(rows)
+            return future.result(self._timeout if seconds is None else seconds)
+        except TimeoutError:
+            future.cancel()
+            raise self._too_slow() from None
+        except Exception as error:
+            raise self._failed(error) from None
 
     def _check(self, rows: list[list[float]]) -> None:
         limit = self._service.settings.max_batch_rows
@@ -135,23 +143,31 @@ class AsyncPredictor(Predictor):
 
     async def _predict(self, rows: list[list[float]]) -> Outcome:
         started, trace = perf_counter(), self._context.trace
-        serving = self.serving
+        cache = self._service.cache
         trace.lap("validate")
         with trace.span("predict"):
-            try:
-                if not serving.inline or len(rows) > INLINE_ROWS:
-                    waiting = serving.batcher.submit_from_loop(rows)
-                    outcome = await asyncio.wait_for(waiting, self._timeout)  # which cancels it in the end
-                elif self._service.requests.concurrency.several:
-                    outcome = await serving.loop_batcher.submit(rows)
-                else:
-                    outcome = serving.predict(rows)
-            except TimeoutError:
-                raise self._too_slow() from None
-            except Exception as error:
-                raise self._failed(error) from None
+            if cache is None or len(rows) > CACHED_ROWS:
+                outcome = await self._compute(rows)
+            else:
+                recall = cache.recall_from_loop
+                outcome = await recall(self._context, self.serving, rows, self._compute, self._timeout)
             trace.lap("wait", ago=outcome.seconds)
         return self._count(started, outcome)
+
+    async def _compute(self, rows: list[list[float]], seconds: float | None = None) -> Outcome:
+        serving = self.serving
+        try:
+            if not serving.inline or len(rows) > INLINE_ROWS:
+                waiting = serving.batcher.submit_from_loop(rows)
+                seconds = self._timeout if seconds is None else seconds
+                return await asyncio.wait_for(waiting, seconds)  # which cancels it in the end
+            if self._service.requests.concurrency.several:
+                return await serving.loop_batcher.submit(rows)
+            return serving.predict(rows)
+        except TimeoutError:
+            raise self._too_slow() from None
+        except Exception as error:
+            raise self._failed(error) from None
 
 
 def answer_one(outcome: Outcome, serving: Serving, request_id: str) -> PredictAnswer:

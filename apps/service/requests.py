@@ -30,6 +30,7 @@ class RequestContext:
         "address",
         "admitted",
         "body",
+        "cache_status",
         "caller",
         "content_encoding",
         "content_length",
@@ -65,6 +66,8 @@ class Requests:
         self.marks = timed_marks if settings.server_timing else marks
         if settings.limited:
             self.marks = with_limits(self.marks)
+        if settings.cached:
+            self.marks = with_cache(self.marks)
         self.in_flight = 0
         self._max_in_flight = settings.max_in_flight
         self._lock = threading.Lock()
@@ -105,7 +108,7 @@ class Requests:
         context.header_bytes = header_bytes
         context.content_type, context.content_encoding = content_type, content_encoding
         context.content_length, context.body = content_length, b""
-        context.problem = context.version = None
+        context.problem = context.version = context.cache_status = None
         context.admitted = context.counted = False
         context.slot = None
         context.caller, context.rate_limit, context.host = None, (), host
@@ -251,6 +254,16 @@ def marks(context: RequestContext) -> list[tuple[str, str]]:
 def with_limits(marks: Callable) -> Callable[[RequestContext], list[tuple[str, str]]]:
     """The same, and what the caller has left. A refusal has them among its own headers."""
     return lambda context: [*marks(context), *context.rate_limit]
+
+
+def with_cache(marks: Callable) -> Callable[[RequestContext], list[tuple[str, str]]]:
+    """The same, and how the answer relates to the cache, where that was asked."""
+
+    def marked(context: RequestContext) -> list[tuple[str, str]]:
+        found = marks(context)
+        return [*found, ("Cache-Status", context.cache_status)] if context.cache_status else found
+
+    return marked
 
 
 def timed_marks(context: RequestContext) -> list[tuple[str, str]]:

@@ -190,12 +190,23 @@ class Settings(BaseSettings):
     )
     redis_url: RedisAddress | None = Field(
         None,
-        description="where several processes count together: `redis://127.0.0.1:6379/0`; unset: each "
-        "counts for itself",
+        description="where several processes count together, and with `CACHE=on` keep results together: "
+        "`redis://127.0.0.1:6379/0`; unset: each for itself",
         repr=False,
     )
     redis_timeout_seconds: Seconds = Field(
-        0.05, description="how long a request waits for Redis, before it is counted without"
+        0.05, description="how long a request waits for Redis, before it goes on without"
+    )
+    cache: Literal["on", "off"] = Field(
+        "off",
+        description="`on`: results are kept, and a request of up to 64 rows that came before is answered "
+        "without the model",
+    )
+    cache_seconds: Count = Field(300, description="with `CACHE=on`: how long a result is kept")
+    cache_entries: Count = Field(
+        10_000,
+        description="with `CACHE=on` and no `REDIS_URL`: the rows whose results each process keeps; those "
+        "that were asked for least recently go first",
     )
     trusted_proxies: Networks = Field(
         "",
@@ -211,6 +222,11 @@ class Settings(BaseSettings):
     def limited(self) -> bool:
         """Whether requests are counted."""
         return bool(self.rate_limits or self.max_parallel or self.daily_quota)
+
+    @property
+    def cached(self) -> bool:
+        """Whether results are kept."""
+        return self.cache == "on"
 
     @property
     def exporter_port(self) -> int:

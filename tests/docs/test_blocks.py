@@ -283,6 +283,17 @@ def test_limits_are_told_as_the_book_says(project):
     assert {name: told[name] for name in shown} == shown
 
 
+def test_the_cache_says_what_it_did_as_the_book_says(project):
+    start = block("bash", "CACHE=on").strip().removesuffix(" python -m apps.fastapi_app")
+    env = dict([start.split("=", 1)]) | {"MODEL_PATH": str(project / "model.pkl")}
+    with serve("fastapi", env=env) as server:
+        row = {"features": [5.1, 3.5, 1.4, 0.2]}
+        told = [server.post("/predict", json=row).headers["Cache-Status"] for _ in range(2)]
+    shown = [block("text", "fwd=miss; stored"), block("text", "hit; ttl=299")]
+    assert f"Cache-Status: {told[0]}\n" == shown[0]
+    assert re.sub(r"\d+", "299", f"Cache-Status: {told[1]}\n") == shown[1]
+
+
 def test_a_client_waits_as_told_and_is_served(project):
     known: dict = {}
     exec(block("python", "Retry-After"), known)

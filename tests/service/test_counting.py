@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from redis_server import PASSWORD, missing, mute
 
+from apps.service import redis as service_redis
 from apps.service.access import counting, local_counts, redis_counts
 from apps.service.access.callers import Caller
 from apps.service.access.counting import Counts
@@ -19,6 +20,7 @@ from apps.service.access.policies import DAY, SLOT, WINDOW, Policy
 from apps.service.access.redis_counts import RedisCounts
 from apps.service.metrics import Metrics
 from apps.service.problems import Problem
+from apps.service.redis import TIMEOUT_SECONDS, Redis
 from apps.service.settings import Settings
 
 HOUR = Policy("predict", WINDOW, 3, 3600)
@@ -49,13 +51,30 @@ def told() -> Told:
 
 @pytest.fixture(params=["here", pytest.param("in Redis", marks=missing)])
 def counts(request, told) -> Iterator[Counts]:
-    url = None if request.param == "here" else request.getfixturevalue("redis").url
-    found = Counts(url, told, told, PATIENCE)
-    found.start()
-    assert found.shares is bool(url)
+    redis = None if request.param == "here" else request.getfixturevalue("redis")
+    found = counts_of(redis, told, PATIENCE)
+    start(found)
+    assert found.shares is bool(redis)
     yield found
-    found.close()
-    assert told.shared == ([False, True] if url else [])  # Redis has answered throughout
+    close(found)
+    assert told.shared == ([False, True] if redis else [])  # Redis has answered throughout
+
+
+def counts_of(redis, told: Told, timeout: float = TIMEOUT_SECONDS) -> Counts:
+    """Those in this Redis, or None, which may take so many seconds; started where that is wanted."""
+    return Counts(Redis(redis.url, told, timeout) if redis else None, told)
+
+
+def start(counts: Counts) -> None:
+    if counts._redis:
+        counts._redis.start()
+    counts.start()
+
+
+def close(counts: Counts) -> None:
+    counts.close()
+    if counts._redis:
+        counts._redis.close()
 
 
 def until(true: Callable[[], object]) -> None:
@@ -180,7 +199,7 @@ def test_wrong_passwords_are_counted_for_an_account_and_for_an_address_and_right
 def test_a_refusal_is_told_with_its_reason_and_in_the_metrics(told, asked, reason, policy):
     metrics = Metrics("fastapi_app")
     settings = Settings.model_construct(**asked)
-    limits = Limits(settings, Counts(None, told, metrics), metrics)
+    limits = Limits(settings, Counts(None, metrics), metrics)
     context, alice = SimpleNamespace(slot=None), Caller("user:alice", frozenset({"predict"}))
     assert limits.enter(context, alice, "predict", wait=False)
     [(name, written), (_, left)] = context.rate_limit
@@ -290,7 +309,7 @@ def test_what_does_not_count_any_more_is_not_kept():
 
 @missing
 def test_whatever_is_in_redis_has_an_end_and_tells_no_more_than_a_name(redis):
-    shared = RedisCounts(redis.url, timeout=PATIENCE)
+    shared = RedisCounts(redis.client)
     assert shared.take([(HOUR, "alice"), (TWO, "alice"), (QUOTA, "physics")], shared.holder()).inside
     keys = redis.client.keys()
     assert len(keys) == 3
@@ -300,7 +319,7 @@ def test_whatever_is_in_redis_has_an_end_and_tells_no_more_than_a_name(redis):
 
 @missing
 def test_the_slots_of_a_worker_that_has_gone_come_back_and_those_of_others_stay(redis):
-    shared = RedisCounts(redis.url, lease=1, timeout=PATIENCE)
+    shared = RedisCounts(redis.client, lease=1)
     gone, alive = counting.Slot(TWO, "alice", "gone"), counting.Slot(TWO, "alice", "alive")
     for slot in (gone, alive):
         assert shared.take([(TWO, "alice")], slot.holder).inside
@@ -318,7 +337,7 @@ def test_the_slots_of_a_worker_that_has_gone_come_back_and_those_of_others_stay(
 
 @missing
 def test_a_clock_that_was_set_back_locks_nobody_out(redis):
-    shared = RedisCounts(redis.url, timeout=PATIENCE)
+    shared = RedisCounts(redis.client)
     assert shared.take([(HOUR, "alice")]).inside
     key, hour = "servelab:window:predict:3600:alice", 3600 * 10**6
     then = int(redis.client.lpop(key))
@@ -331,7 +350,7 @@ def test_a_clock_that_was_set_back_locks_nobody_out(redis):
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr(counting, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(service_redis, "PAUSE_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize("silent", [True, False])
@@ -339,8 +358,8 @@ def test_a_redis_that_is_not_there_is_told_once_and_asked_by_no_request(told, si
     with mute() as redis:
         if not silent:
             redis.stop()
-        counts = Counts(redis.url, told, told)
-        counts.start()
+        counts = counts_of(redis, told)
+        start(counts)
         assert told.shared == [False, False] and not counts.shares
         first = redis.callers if silent else 0
         found = [counts.take([(HOUR, "alice"), (TWO, "alice")]) for _ in range(500)]
@@ -349,8 +368,8 @@ def test_a_redis_that_is_not_there_is_told_once_and_asked_by_no_request(told, si
             if slot:
                 counts.give_back(slot)
         assert let_in(counts, (HOUR, "alice")) and not let_in(counts, (HOUR, "alice"))
-        assert not silent or redis.callers - first <= 1 + PATIENCE // counting.PAUSE_SECONDS
-        counts.close()
+        assert not silent or redis.callers - first <= 1 + PATIENCE // service_redis.PAUSE_SECONDS
+        close(counts)
     [(words, fields)] = told
     assert words == ("Redis does not answer: limits are counted here",)
     assert fields["error"] in ("ConnectionError", "TimeoutError") and PASSWORD not in str(told)
@@ -359,8 +378,8 @@ def test_a_redis_that_is_not_there_is_told_once_and_asked_by_no_request(told, si
 @missing
 @pytest.mark.parametrize("fault", ["killed", "silent"])
 def test_redis_goes_and_comes_back(redis, told, quick, fault):
-    counts = Counts(redis.url, told, told, A_SECOND)
-    counts.start()
+    counts = counts_of(redis, told, A_SECOND)
+    start(counts)
     asked = []
     really = counts._shared.take
     counts._shared.take = lambda *one, **how: asked.append(one) or really(*one, **how)
@@ -380,42 +399,42 @@ def test_redis_goes_and_comes_back(redis, told, quick, fault):
     until(lambda: not redis.client.keys("servelab:slot:*"))
     assert used(counts, HOUR, "alice") == (0 if fault == "killed" else 3)
     assert let_in(counts, (HOUR, "carol")) and redis.client.keys("*carol")
-    counts.close()
+    close(counts)
     assert told.shared == [False, True, False, True] and PASSWORD not in str(told)
 
 
 @missing
 def test_a_slot_that_was_taken_though_the_answer_was_lost_comes_back(redis, told, quick):
-    counts = Counts(redis.url, told, told, A_SECOND)
-    counts.start()
+    counts = counts_of(redis, told, A_SECOND)
+    start(counts)
     redis.silence()
     _, slot = counts.take([(TWO, "alice")])  # Redis has it in its buffer
     assert slot.holder == ""
     redis.wake()
     until(lambda: counts.shares)
     until(lambda: not redis.client.keys("servelab:slot:*"))
-    counts.close()
+    close(counts)
 
 
 @missing
 @pytest.mark.parametrize("setting", [{"min-replicas-to-write": 1}, {"maxmemory": 1}])
 def test_a_redis_that_refuses_to_write_counts_as_one_that_does_not_answer(redis, told, setting):
-    counts = Counts(redis.url, told, told, PATIENCE)
-    counts.start()
+    counts = counts_of(redis, told, PATIENCE)
+    start(counts)
     for name, value in setting.items():
         redis.client.config_set(name, value)
     assert [let_in(counts, (HOUR, "alice")) for _ in range(4)] == [True] * 3 + [False]
     assert not counts.shares
-    counts.close()
+    close(counts)
 
 
 @missing
 def test_what_is_held_is_given_back_at_the_end(redis, told):
-    counts = Counts(redis.url, told, told, PATIENCE)
-    counts.start()
+    counts = counts_of(redis, told, PATIENCE)
+    start(counts)
     counts.take([(TWO, "alice")])
     assert redis.client.keys("servelab:slot:*")
-    counts.close()
+    close(counts)
     assert not redis.client.keys("servelab:slot:*")
 
 
@@ -436,7 +455,7 @@ def test_the_names_of_counts_do_not_meet():
 
 def test_nothing_is_asked_of_redis_before_the_start(told):
     with mute() as redis:
-        counts = Counts(redis.url, told, told)
+        counts = counts_of(redis, told)
         assert let_in(counts, (HOUR, "alice")) and redis.callers == 0 and not told
         counts.give_back(counts.take([(TWO, "alice")])[1])
         assert used(counts, TWO, "alice") == 0

@@ -3,8 +3,7 @@
 All limits that a request meets are asked at once, and it is counted only if there is room in each: a refusal
 changes nothing, so that nobody is locked out for longer than a window lasts.
 
-A Redis that is down or silent costs nobody an answer. After one failure no request asks it any more, each
-process counts for itself, and a thread looks every few seconds whether it is back."""
+While Redis does not answer, each process counts for itself."""
 
 import threading
 import time
@@ -12,15 +11,13 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-import redis
-
 from apps.service.access.local_counts import LocalCounts
-from apps.service.access.policies import WINDOW, Asked, Policy, Taken
-from apps.service.access.redis_counts import TIMEOUT_SECONDS, RedisCounts
+from apps.service.access.policies import Asked, Policy, Taken
+from apps.service.access.redis_counts import RedisCounts
+from apps.service.redis import FAILURES, Redis
 
-PAUSE_SECONDS = 3.0  # between one look at a Redis that is down and the next
 RENEW_SECONDS = 10.0  # how often the slots that are held in Redis are renewed: three times in their lease
-PROBE = (Policy("probe", WINDOW, 1 << 40, 1), "")
+LAST_WAIT_SECONDS = 3.0
 
 
 class Slot(NamedTuple):
@@ -32,35 +29,34 @@ class Slot(NamedTuple):
 
 
 class Counts:
-    def __init__(self, url: str | None, log, metrics, timeout: float = TIMEOUT_SECONDS) -> None:
-        """`url` of Redis, or None, and the seconds it may take. Redis is not asked before `start`."""
-        self._log, self._metrics = log, metrics
+    def __init__(self, redis: Redis | None, metrics) -> None:
+        """`redis`: None for this process alone. It is not asked before its start."""
         self._local = LocalCounts()
-        self._shared = RedisCounts(url, timeout=timeout) if url else None
-        self.shares = False  # whether Redis is asked
+        self._redis = redis
+        if redis is not None:
+            self._shared = RedisCounts(redis.client)
+            redis.used("limits are counted there", "limits are counted here", metrics.counts_shared)
         self._lock = threading.Lock()
         self._held: set[Slot] = set()  # in Redis
         self._freed: SimpleQueue[Slot | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
+    @property
+    def shares(self) -> bool:
+        """Whether Redis is asked."""
+        return self._redis is not None and self._redis.answers
+
     def start(self) -> None:
-        """Look whether Redis answers, and go on looking."""
-        if self._shared is None or self._thread is not None:
-            return
-        self._metrics.counts_shared(False)
-        try:
-            self._shared.take([PROBE])
-            self._found()
-        except (redis.RedisError, OSError) as error:
-            self._lost(error)
-        self._thread = threading.Thread(target=self._tend, name="limits", daemon=True)
-        self._thread.start()
+        """Look after the slots in Redis."""
+        if self._redis is not None and self._thread is None:
+            self._thread = threading.Thread(target=self._tend, name="limits", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
         """Give back what is held, if Redis answers."""
         if self._thread is not None:
             self._freed.put(None)
-            self._thread.join(PAUSE_SECONDS)
+            self._thread.join(LAST_WAIT_SECONDS)
             self._thread = None
 
     def take(self, asked: Sequence[Asked]) -> tuple[Taken, Slot | None]:
@@ -71,8 +67,8 @@ class Counts:
             slot = Slot(*wanted, self._shared.holder()) if wanted else None
             try:
                 taken = self._shared.take(asked, slot.holder if slot else "")
-            except (redis.RedisError, OSError) as error:
-                self._lost(error)
+            except FAILURES as error:
+                self._redis.lost(error)
                 if slot:
                     self._freed.put(slot)  # it may have been taken, and only the answer was lost
             else:
@@ -88,8 +84,8 @@ class Counts:
         if self.shares:
             try:
                 return self._shared.take(asked, really=False)
-            except (redis.RedisError, OSError) as error:
-                self._lost(error)
+            except FAILURES as error:
+                self._redis.lost(error)
         return self._local.take(asked, really=False)
 
     def take_back(self, asked: Sequence[Asked]) -> None:
@@ -98,8 +94,8 @@ class Counts:
             try:
                 self._shared.take_back(asked)
                 return
-            except (redis.RedisError, OSError) as error:
-                self._lost(error)
+            except FAILURES as error:
+                self._redis.lost(error)
         self._local.take_back(asked)
 
     def give_back(self, slot: Slot) -> None:
@@ -111,24 +107,10 @@ class Counts:
             self._held.discard(slot)
         self._freed.put(slot)
 
-    def _lost(self, error: Exception) -> None:
-        with self._lock:
-            first = self.shares or self._thread is None
-            self.shares = False
-        if first:
-            self._shared.disconnect()
-            self._log.warning("Redis does not answer: limits are counted here", error=type(error).__name__)
-            self._metrics.counts_shared(False)
-
-    def _found(self) -> None:
-        self.shares = True
-        self._log.info("Redis answers: limits are counted there")
-        self._metrics.counts_shared(True)
-
     def _tend(self) -> None:
-        """Give slots back, renew those that are held, and look whether Redis is back."""
+        """Give slots back, and renew those that are held, while Redis answers."""
         freed: list[Slot] = []
-        look_at = renew_at = time.monotonic()
+        renew_at = time.monotonic()
         while True:
             try:
                 freed.append(self._freed.get(timeout=1.0))
@@ -140,10 +122,6 @@ class Counts:
             freed = [slot for slot in freed if slot]
             now = time.monotonic()
             try:
-                if not self.shares and now >= look_at:
-                    look_at = now + PAUSE_SECONDS
-                    self._shared.take([PROBE])
-                    self._found()
                 if self.shares:
                     with self._lock:
                         held = list(self._held)
@@ -154,8 +132,7 @@ class Counts:
                     if now >= renew_at and not ending:
                         renew_at = now + RENEW_SECONDS
                         self._shared.renew(held)
-            except (redis.RedisError, OSError) as error:
-                self._lost(error)
-                look_at = now + PAUSE_SECONDS
+            except FAILURES as error:
+                self._redis.lost(error)
             if ending:
                 return

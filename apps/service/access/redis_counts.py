@@ -6,13 +6,10 @@ https://redis.io/docs/latest/develop/programmability/eval-intro/"""
 from collections.abc import Sequence
 from random import getrandbits
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import Redis
 
 from apps.service.access.policies import Asked, Taken
 
-TIMEOUT_SECONDS = 0.05  # to connect, and to answer; redis-py's own are 4.5 s for a refusal, 59 s for silence
 LEASE_SECONDS = 30.0  # after which a slot that nobody renews is free: its process has gone
 
 # Of each key: its kind, its limit and its span in microseconds. Every key has an end.
@@ -74,13 +71,11 @@ end
 
 
 class RedisCounts:
-    """Every method may raise redis.RedisError or OSError, after the timeout at most. None tries twice."""
+    """Every method may raise redis.RedisError or OSError, after the client's timeout at most. None tries
+    twice."""
 
-    def __init__(self, url: str, lease: float = LEASE_SECONDS, timeout: float = TIMEOUT_SECONDS) -> None:
-        """`url` as the settings take it, without options: they would win over ours. `timeout`: seconds to
-        connect, and to answer."""
-        timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-        self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **timeouts)
+    def __init__(self, client: Redis, lease: float = LEASE_SECONDS) -> None:
+        self._redis = client
         self._take = self._redis.register_script(TAKE)
         self._renew = self._redis.register_script(RENEW)
         self._lease = micro(lease)
@@ -118,10 +113,6 @@ class RedisCounts:
         if slots:
             names = [name((policy, key)) for policy, key, _ in slots]
             self._renew(names, [self._lease, *(holder for _, _, holder in slots)])
-
-    def disconnect(self) -> None:
-        """Leave connections that may be dead: else each would cost one more failure."""
-        self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def name(one: Asked) -> str:
