@@ -7,6 +7,7 @@ does a lesson with its exercises' gates, which write to the same folder.
 import re
 import time
 from collections import Counter
+from functools import cache
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -23,6 +24,7 @@ def group(test: str) -> str:
     return f"lesson {lesson[1] or lesson[2]}" if lesson else test.partition("::")[0]
 
 
+@cache
 def rank(test: str) -> int:
     """How early a test should begin: 0 is first."""
     return next((n for n, name in enumerate(LONGEST) if test.startswith(name)), len(LONGEST))
@@ -33,7 +35,7 @@ class LongestFirst(LoadScopeScheduling):
         return group(nodeid)
 
     def _assign_work_unit(self, node) -> None:
-        longest = min(self.workqueue, key=lambda scope: rank(next(iter(self.workqueue[scope]))))
+        longest = min(self.workqueue, key=lambda scope: min(map(rank, self.workqueue[scope])))
         self.workqueue.move_to_end(longest, last=False)
         super()._assign_work_unit(node)
 

@@ -9,48 +9,58 @@ from kit.processes import run_through
 # What takes long, the longest first: begun in this order, and left out by --quick. A name is that of a file,
 # or of what begins so.
 LONGEST = (
-    "tests/ui/test_pages.py",
+    "tests/docs/test_blocks.py",
     "tests/ui/test_browser.py",
-    "tests/ui/test_browser_models.py",
-    "notebooks/08",
-    "notebooks/05",
-    "tests/contract/test_lifecycle.py",
-    "tests/notebooks/test_exercise_gates.py::test_the_check_says",
-    "notebooks/06",
-    "notebooks/09",
     "tests/kit",
     "tests/docs/test_book.py",
-    "tests/docs/test_blocks.py",
+    "notebooks/08",
+    "tests/contract/test_lifecycle.py",
     "tests/contract/test_workers.py",
-    "tests/contract/test_differential.py",
+    "tests/ui/test_browser_models.py",
+    "notebooks/04",
+    "tests/notebooks/test_exercise_gates.py::test_the_check_says",
+    "tests/ui/test_pages.py",
     "tests/ui/test_follow.py",
-    "tests/contract/test_granian.py",
+    "tests/ui/test_browser_access.py",
+    "tests/ui/test_docs_page.py",
+    "notebooks/09",
+    "notebooks/",
+    "tests/contract/test_model_file.py",
+    "tests/benchmarks",
     "tests/contract/test_rate_limits.py",
     "tests/contract/test_cache.py",
+    "tests/contract/test_observability.py",
+    "tests/notebooks/test_servers.py",
+    "tests/contract/test_differential.py",
+    "tests/ui/test_load_page.py",
     "tests/contract/test_access.py",
+    "tests/service/test_accounts.py",
+    "tests/contract/test_model_states.py",
+    "tests/ui/test_access_page.py",
+    "tests/docs/test_links.py",
+    "tests/contract/test_schemathesis.py",
+    "tests/contract/test_limits.py",
+    "tests/contract/test_cardinality.py",
+    "tests/contract/test_server_timing.py",
     "tests/contract/test_grants.py",
+    "tests/contract/test_granian.py",
+    "tests/contract/test_slow_clients.py",
+    "tests/contract/test_adopted.py",
+    "tests/training/test_artifact.py",
+    "tests/ui/test_batch_page.py",
+    "tests/deploy",
     "tests/contract/test_api_keys.py",
     "tests/contract/test_tokens.py",
-    "tests/contract/test_model_file.py",
-    "tests/contract/test_observability.py",
-    "tests/contract/test_model_states.py",
-    "tests/contract/test_slow_clients.py",
-    "tests/contract/test_limits.py",
-    "tests/notebooks/test_servers.py",
-    "notebooks/",
-    "tests/contract/test_adopted.py",
-    "tests/contract/test_cardinality.py",
-    "tests/ui/test_load_page.py",
-    "tests/benchmarks",
-    "tests/training/test_artifact.py",
-    "tests/contract/test_schemathesis.py",
-    "tests/deploy",
 )
+# Threads of NumPy's and scikit-learn's libraries that wait for work spin, which takes the cores from other
+# processes: in a full house, to train a model took ten times as long. So they sleep.
+QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
 def test(arguments: list[str]) -> int:
     """pytest with the arguments. Without any: all tests, and every notebook compared strictly with a fresh
     run. With --quick: the tests that take a minute in all."""
+    os.environ.update(QUIET_THREADS)
     pytest = [sys.executable, "-m", "pytest"]
     if arguments and arguments != ["--quick"]:
         return run_through([*pytest, *arguments])

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from postgres import postgres
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import create_engine, text
 
 from apps.service.access import accounts as module
@@ -36,11 +38,19 @@ def url(request, tmp_path) -> str | None:
     return server.url.replace("/postgres", f"/{name}")
 
 
+@pytest.fixture(scope="module")
+def hashed() -> str:
+    """PASSWORD, as an account keeps it: hashed once, and not for every test's account."""
+    return PasswordHash((Argon2Hasher(),)).hash(PASSWORD)
+
+
 @pytest.fixture
-def accounts(url, tmp_path):
+def accounts(url, tmp_path, hashed, monkeypatch):
     found = Accounts(url, tmp_path)
     found.create_tables()
-    found.add("alice", ["predict", "jobs"], password=PASSWORD)
+    with monkeypatch.context() as once:
+        once.setattr(found, "_hash", lambda _: hashed)
+        found.add("alice", ["predict", "jobs"], password=PASSWORD)
     yield found
     found.close()
 

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,15 @@ def exported(training: Training, tmp_path_factory: pytest.TempPathFactory) -> tu
     return folder, export(training, folder)
 
 
+@pytest.fixture(scope="session")
+def iris_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An iris model's folder; `iris` copies it."""
+    folder = tmp_path_factory.mktemp("exported") / "iris"
+    export(train(datasets.load("iris")), folder)
+    return folder
+
+
 @pytest.fixture
-def iris(tmp_path: Path) -> Path:
+def iris(iris_exported: Path, tmp_path: Path) -> Path:
     """An iris model's folder, fresh for each test, to be damaged."""
-    export(train(datasets.load("iris")), tmp_path / "iris")
-    return tmp_path / "iris"
+    return shutil.copytree(iris_exported, tmp_path / "iris")

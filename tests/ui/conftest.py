@@ -1,5 +1,6 @@
 """The page against live servers, against servers with faults, and in a browser."""
 
+import functools
 import shutil
 import socket
 import socketserver
@@ -13,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 from sklearn.datasets import make_classification
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from model_training import datasets
@@ -86,11 +88,19 @@ def known(running: dict) -> tuple[Server, Server]:
     )
 
 
+@pytest.fixture(scope="session")
+def components() -> Callable[..., list]:
+    """Streamlit's search of all installed packages for components, done once: each AppTest asks anew, and
+    a server asks once, when it starts."""
+    return functools.cache(manifest_scanner.scan_component_manifests)
+
+
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+def page(monkeypatch: pytest.MonkeyPatch, components: Callable[..., list]) -> Callable[..., AppTest]:
     """Run a page against two URLs, in this process and without a browser. Metrics are beside the servers
     unless an address is given, and there is no book unless one is."""
     monkeypatch.delenv("BOOK_URL", raising=False)
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", components)
 
     def run(
         name: str,
