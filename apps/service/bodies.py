@@ -62,6 +62,18 @@ def check_content_type(content_type: str, content_encoding: str, strict: bool = 
         raise Problem("unsupported-media-type", "expected the header Content-Type: application/json")
 
 
+def streamed(limit: str) -> Callable[[Callable], Callable]:
+    """A view's decorator, next to `@access(...)`: the body is not read before the view is called, which takes
+    it in pieces from its framework's `request` as they come. `limit` is the setting that says how many bytes
+    there may be."""
+
+    def note(view: Callable) -> Callable:
+        view.streamed = limit
+        return view
+
+    return note
+
+
 @cache
 def reader(model: type[BaseModel]) -> Callable[[bytes, int], BaseModel]:
     """A function that reads bodies of this model. It raises Problem 400, which never repeats what came."""
