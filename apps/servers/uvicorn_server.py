@@ -238,9 +238,9 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             """The middleware looks whether it comes fast enough, until it is answered. What then still comes
             of one that was refused is thrown away, so that the client can read why, but not for ever."""
             late = now - self._begun > requests.seconds_for(self._body) + LINGER_SECONDS
-            if self.cycle is None or self.cycle.response_complete:
-                if late or self._body > requests.streamed_limit(self.scope["method"], self.scope["path"]):
-                    self.transport.close()
+            long = self._body > requests.streamed_limit(self.scope["method"], self.scope["path"])
+            if (late or long) and (self.cycle is None or self.cycle.response_complete):
+                self.transport.close()
 
         def _is_unread(self, now: float) -> bool:
             """True where the client has taken nothing of an answer for too long."""

@@ -26,7 +26,7 @@ GOOD = {
 WRONG = {  # bytes, and for each mistake its line, its column and its words
     "empty": (b"", []),
     "only a mark": (b"\xef\xbb\xbf", []),
-    "empty lines": (b"\n\n", [(1, "a", "expected a column of this name"), (1, "b c", "expected a column of")]),
+    "empty lines": (b"\n\n", [(1, "a", "expected a column of"), (1, "b c", "expected a column of")]),
     "no header": (b"1,2\n3,4\n", [(1, None, "column 1 is none of the features: a, b c")]),
     "another name": (b"a,secret\n1,2\n", [(1, None, "column 2 is none"), (1, "b c", "expected a column")]),
     "a name twice": (b"a,b c,a\n1,2,3\n", [(1, "a", "column 3 has the name of a column before it")]),
