@@ -164,8 +164,6 @@ class Settings(BaseSettings):
         "what goes on inside",
     )
 
-    jobs_max_bytes: Count = Field(200 << 20, description="with `JOBS=on`: a larger upload gets 413")
-
     access_path: Path = Field(
         Path(".kit/access"),
         description="with `ACCESS=on`: the folder of the keys that sign tokens and of the accounts; both "
