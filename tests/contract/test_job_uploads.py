@@ -26,6 +26,7 @@ FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 MANY = json.dumps({"instances": rows(25_000)}).encode()  # more than any other body may have
 assert 1 << 20 < len(MANY) < MOST_BYTES
 TWO = csv_of([ROW, ROW])
+UNSUPPORTED = "unsupported-media-type"
 TWICE = form(TWO, end="") + form(TWO)[len(BOUNDARY) + 4 :]
 GOOD = {  # headers, body, rows
     "json": (JSON, b'{"instances":[[5.1,3.5,1.4,0.2]]}', 1),
@@ -52,7 +53,7 @@ WRONG = {  # headers, body, status, problem, words of the detail
     "text": ({"Content-Type": "text/plain"}, TWO, 415, "unsupported-media-type", "text/csv"),
     "compressed": (CSV | {"Content-Encoding": "gzip"}, TWO, 415, "unsupported-media-type", "not compressed"),
     "charset": ({"Content-Type": "text/csv; charset=latin-1"}, TWO, 415, "unsupported-media-type", "UTF-8"),
-    "no boundary": ({"Content-Type": "multipart/form-data"}, form(TWO), 415, "unsupported-media-type", "boundary"),
+    "no boundary": ({"Content-Type": "multipart/form-data"}, form(TWO), 415, UNSUPPORTED, "boundary"),
     "form of an image": (FORM, form(TWO, kind="image/png"), 415, "unsupported-media-type", "a file of"),
     "form with another name": (FORM, form(TWO, name=SECRET), 400, "invalid-input", "one part"),
     "form with two files": (FORM, TWICE, 400, "invalid-input", "one part"),

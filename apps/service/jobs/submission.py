@@ -64,8 +64,8 @@ class JobLinks(BaseModel):
 
 
 class Job(Answer):
-    """Work that was left to be done. Times are RFC 3339, in UTC; `expected_at` is when it will have ended if it
-    goes on as it did, and not there where that is not known."""
+    """Work that was left to be done. Times are RFC 3339, in UTC; `expected_at` is when it will have ended if
+    it goes on as it did. What is not known yet is left out."""
 
     id: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -219,11 +219,8 @@ class Jobs:
                 due = time.time() + self.settings.jobs_lease_seconds
                 if session.execute(again.values(**fresh, call_at=due)).rowcount:
                     rows = select(ChunkRecord.rows).where(*lost).scalar_subquery()
-                    undone = {
-                        "rows_done": JobRecord.rows_done - rows,
-                        "state": "running",
-                        "finished_at": None,
-                    }
+                    undone = {"state": "running", "finished_at": None}
+                    undone["rows_done"] = JobRecord.rows_done - rows
                     session.execute(update(JobRecord).where(JobRecord.id == record.id).values(**undone))
         self.calls.soon(Call(record.id, sorted(attempts), record.request_id, record.traceparent))
 
