@@ -4,17 +4,12 @@ import json
 import time
 
 import httpx
-from classroom import servers
-from classroom.servers import HOST, Kind, Server
+from classroom.servers import Server
 
 HEADER = "sepal length,sepal width,petal length,petal width"
 ROW = [5.1, 3.5, 1.4, 0.2]
 CSV = {"Content-Type": "text/csv"}
 ENDED = ("succeeded", "failed", "cancelled")
-
-
-WORKER = {"WORKER_PORT": "{port}", "METRICS_HOST": HOST}
-servers.KINDS.setdefault("worker", Kind(("-m", "apps.worker"), 8002, "/health", "worker", WORKER, grace=12))
 
 
 def rows(count: int) -> list[list[float]]:
