@@ -16,6 +16,8 @@ from promises import memory
 from test_schemathesis import assert_schemathesis
 from wire import request_bytes, send
 
+from apps.service.access.declared import SCOPES
+
 MB = 1 << 20
 MOST_WAITING = 6
 GROWTH_ALLOWED = 20 * MB
@@ -289,12 +291,24 @@ def test_jobs_of_others_are_not_there(alice, another):
         assert owner.delete(one["links"]["self"]).status_code == 200
 
 
-def test_the_scope_is_wanted_before_a_byte_of_the_body(guarded):
-    for server in guarded.servers.values():
-        token = guarded.token(server, "only-predict")["access_token"]
-        answer = server.post("/jobs", content=b"{", headers=bearer(token))
-        assert (answer.status_code, problem_of(answer)) == (403, "forbidden")
-        assert server.get("/jobs").status_code == 401
+@pytest.mark.parametrize("name", FULL)
+def test_every_route_of_jobs_is_for_those_who_have_the_scope(guarded, name):
+    """Before a byte of the body is looked at."""
+    server, id = guarded.servers[name], uuid.uuid4()
+    callers = {scope: bearer(guarded.make(f"only-{scope}", [scope])) for scope in SCOPES} | {"nobody": {}}
+    for method, path, let_in in (
+        ("POST", "/jobs", 400),
+        ("GET", "/jobs", 200),
+        ("GET", f"/jobs/{id}", 404),
+        ("DELETE", f"/jobs/{id}", 404),
+        ("GET", f"/jobs/{id}/result.json", 404),
+        ("GET", f"/jobs/{id}/result.csv", 404),
+    ):
+        body = {"content": b"{", "headers": {"Content-Type": "application/json"}} if method == "POST" else {}
+        for caller, headers in callers.items():
+            expected = 401 if caller == "nobody" else let_in if caller == "jobs" else 403
+            options = {**body, "headers": body.get("headers", {}) | headers}
+            assert server.request(method, path, **options).status_code == expected, (method, path, caller)
 
 
 def test_job_queue_full(alice):
