@@ -18,6 +18,7 @@ from apps.fastapi_app import create_app
 from apps.fastapi_app.predictions import predict
 from apps.servers.fastapi_views import describe
 from apps.service import Service, gate_of, jobs_of
+from apps.service.jobs.counted import WorkerMetrics
 from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
@@ -231,8 +232,8 @@ def given_by(slug: str) -> str:
 
 def metrics() -> str:
     rows = [("metric", "labels", "kind", "what it counts")]
-    registry = Metrics("fastapi_app").registry
-    for collector in registry._collector_to_names:  # the registry itself does not tell labels
+    own = Metrics("fastapi_app").registry._collector_to_names  # the registry itself does not tell labels
+    for collector in [*own, *list(WorkerMetrics().registry._collector_to_names)[:-1]]:  # app_info is in both
         [family] = collector.describe() or collector.collect()
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in collector._labelnames)
