@@ -27,6 +27,8 @@ class DatabaseError(ValueError):
 
 
 class Database:
+    """Where an area keeps its tables: asked in transactions, and given up after seconds."""
+
     def __init__(
         self, url: str | None, file: Path, what: str, unavailable: Callable[[str], Exception], log=None
     ) -> None:
