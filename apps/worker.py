@@ -48,6 +48,7 @@ class Worker:
         self.celery = WorkController(
             app=self.calls.celery,
             pool_cls="solo",
+            use_eventloop=False,  # with it, a message that is done is told of a second later
             concurrency=1,
             without_gossip=True,
             without_mingle=True,

@@ -7,7 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import amqp
 import httpx
 import numpy as np
 import pytest
@@ -287,11 +286,32 @@ def test_a_database_is_killed_amid_a_chunk_and_the_job_is_done(
         assert_right(found, job.id)
 
 
-def test_rabbitmq_has_a_quorum_queue_that_refuses_when_it_is_full(tmp_path, iris, broker):
+def test_rabbitmq_keeps_messages_in_a_quorum_queue_that_refuses_when_it_is_full(tmp_path, iris, broker):
+    """RabbitMQ takes a second declaration only if it is the same as the first."""
     with site(tmp_path, iris, BROKER_URL=broker.url) as found:
-        found.worker().stop()
-        with broker.connection() as connection, pytest.raises(amqp.PreconditionFailed, match="quorum"):
-            connection.channel().queue_declare(NAME, durable=True, auto_delete=False)
+        found.worker()
+        declared = {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": "servelab.jobs.dead",
+            "x-delivery-limit": 20,
+            "x-max-length": 100_000,
+            "x-overflow": "reject-publish",
+        }
+        with broker.connection() as connection:
+            connection.channel().queue_declare(NAME, durable=True, auto_delete=False, arguments=declared)
+        assert found.jobs.calls.celery.connection().transport_options["confirm_publish"]
+
+
+def test_a_silent_broker_keeps_nobody_from_being_accepted(tmp_path, iris, broker):
+    with site(tmp_path, iris, BROKER_URL=broker.url) as found:
+        broker.silence()
+        try:
+            job = found.submit(rows_of(10))
+            assert found.jobs.get(ANYBODY, job.id).state == "queued"
+        finally:
+            broker.wake()
+        found.worker()
+        found.await_state(job.id, "succeeded")
 
 
 def test_a_chunk_that_takes_too_long_ends_its_worker_and_is_tried_again(tmp_path, waiting, hold):

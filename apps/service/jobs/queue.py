@@ -43,6 +43,7 @@ def celery_of(settings) -> Celery:
     app.conf.update(
         broker_url=settings.broker_url or f"{SCHEME}+sqlite:///{file.as_posix()}",
         broker_connection_timeout=4,
+        broker_heartbeat=0,  # would come from another thread; TCP's keepalive tells that a broker is gone
         broker_connection_max_retries=None,  # for ever
         broker_connection_retry_on_startup=True,
         result_backend=None,  # results are where RESULTS_URL says

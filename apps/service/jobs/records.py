@@ -118,7 +118,7 @@ class Database(databases.Database):
 
     def __init__(self, url: str | None, folder: Path, log=None, durable: bool = True) -> None:
         """As databases.Database, with jobs.db in `folder`. Not `durable`: a power failure may undo the last
-        of this process's transactions in a SQLite file. A worker's may be: its chunks are then done again."""
+        of this process in a SQLite file. A worker may have it so: its chunks are then done again."""
         super().__init__(url, folder / "jobs.db", "jobs", Unavailable, log)
         if not durable and self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", databases.hurry_sqlite)
