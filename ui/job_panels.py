@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from ui import book, charts, downloads, jobs, sign_in, tally, transport, visit
+from ui import book, charts, downloads, jobs, page, sign_in, tally, transport, visit
 from ui.answers import Failure
 from ui.card import Card
 from ui.jobs import Job
@@ -18,6 +18,7 @@ from ui.submission import Submission
 EVERY = 1.0  # seconds, between two looks at a job
 PATIENCE = 10  # seconds in which a job gets no further, before it is said what may be missing
 MOST_LISTED = 10
+SENT = "%d %b %H:%M:%S"
 WORKER = "python -m apps.worker"
 
 
@@ -26,7 +27,7 @@ def accepted(here: visit.Visit, submission: Submission) -> None:
     server, job = submission.server, submission.job
     here.watch(server, job).file = submission.file
     here.submission = None
-    here.chosen[server.url] = st.session_state[chosen_key(server)] = job.id
+    here.chosen[server.url] = st.session_state[chosen_key(server)] = st.session_state["accepted"] = job.id
     st.session_state["files sent"] = st.session_state.get("files sent", 0) + 1
 
 
@@ -97,23 +98,25 @@ def show_jobs(server: Server, card: Card, listed: list[Job]) -> None:
         here.chosen[server.url] = job.id
         if failure := st.session_state.pop("cancel", None):
             show(failure)
-    with st.container(key=f"panel-job-{'result' if job.ended else 'running'}"):
+    with st.container(key="panel-job"):
+        if st.session_state.pop("accepted", None) == job.id:
+            page.scroll_to("panel-job")
         if job.ended:
             ended(server, card, job)
         else:
-            watch(server, job.id)
+            watch(server, job)
 
 
 def title(server: Server, job: Job) -> str:
     file = visit.current().watch(server, job).file
-    return " · ".join(filter(None, (f"{job.created_at:%d %b %H:%M:%S}", file, f"{job.rows:,} rows")))
+    return " · ".join(filter(None, (f"{job.created_at:{SENT}}", file, f"{job.rows:,} rows")))
 
 
 def table(server: Server, listed: list[Job]) -> None:
     here = visit.current()
     frame = pd.DataFrame(
         [
-            (f"{job.created_at:%H:%M:%S}", plain(here.watch(server, job).file), f"{job.rows:,}", job.state)
+            (f"{job.created_at:{SENT}}", plain(here.watch(server, job).file), f"{job.rows:,}", job.state)
             for job in listed[:MOST_LISTED]
         ],
         columns=["sent", "file", "rows", "state"],
@@ -124,27 +127,26 @@ def table(server: Server, listed: list[Job]) -> None:
 
 
 @st.fragment(run_every=EVERY)
-def watch(server: Server, job_id: str) -> None:
-    """How far a job is. Only this part of the page is drawn again."""
-    here = visit.current()
-    known = here.watched.get((server.url, job_id)) or visit.Watched()
-    if time.monotonic() < known.until and known.refused:
-        show(known.refused)
-        return
-    job = jobs.get(server, job_id)
+def watch(server: Server, listed: Job) -> None:
+    """How far a job is. Only this part of the page is drawn again, until the job is in another state than it
+    was when it was `listed`."""
+    known = visit.current().watch(server, listed)
+    waits = known.refused is not None and time.monotonic() < known.until
+    job = known.refused if waits else jobs.get(server, listed.id)
     if isinstance(job, Failure):
-        known.refused, known.until = job, time.monotonic() + wait(job)
+        if not waits:
+            known.refused, known.until = job, time.monotonic() + wait(job)
         show(job)
         if job.problem is None or job.problem.slug != "unknown-job":
-            st.caption("The job needs no page that looks at it. This one looks again by itself.")
+            st.caption("The job does not need this page, which looks again by itself.")
         return
-    if job.ended:
+    if job.state != listed.state:
         st.rerun()
     stuck = known.look(job)
     st.header("Waiting for a worker" if job.state == "queued" else "At work", anchor=False)
     st.progress(job.rows_done / max(job.rows, 1), text=progress(job))
     st.button(
-        "Cancel", icon=":material/cancel:", key=f"cancel {job_id}", on_click=cancel, args=(server, job_id)
+        "Cancel", icon=":material/cancel:", key=f"cancel {job.id}", on_click=cancel, args=(server, job.id)
     )
     if stuck > PATIENCE:
         no_worker(job, stuck)

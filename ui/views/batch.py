@@ -13,6 +13,7 @@ from ui.snippets import show_job_snippets, show_snippets
 from ui.submission import Submission
 
 MOST_IN_CODE = 5  # rows in the call that can be copied
+Listed = list[jobs.Job] | str | client.Failure | None
 SMALL = rows.LARGEST // 1_000_000  # MB of a file that is sent without a job
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     here = visit.current()
     if here.submission and here.submission.job:
         job_panels.accepted(here, here.submission)
-    listed = jobs.listed(server)
+    listed = None if failures else jobs.listed(server)  # not what was said already
     with st.container(key="panel-input"):
         st.header("Rows", anchor=False)
         enter(server, card, listed)
@@ -61,7 +62,7 @@ def call(server: Server, card: Card, sent: Sent | None, has_jobs: bool) -> None:
         show_job_snippets(server)
 
 
-def enter(server: Server, card: Card, listed: list[jobs.Job] | str | client.Failure) -> None:
+def enter(server: Server, card: Card, listed: Listed) -> None:
     """The rows as text or as a file, sent at the press of a button."""
     names = ", ".join(shown(feature.name) for feature in card.features[:12])
     more = f" and {len(card.features) - 12} more" if len(card.features) > 12 else ""
@@ -82,10 +83,9 @@ def enter(server: Server, card: Card, listed: list[jobs.Job] | str | client.Fail
         enter_file(server, card, listed)
 
 
-def enter_file(server: Server, card: Card, listed: list[jobs.Job] | str | client.Failure) -> None:
+def enter_file(server: Server, card: Card, listed: Listed) -> None:
     """A file: sent as a job where the server has jobs, else as typed rows are."""
-    here, as_job = visit.current(), isinstance(listed, list)
-    sending = here.submission if here.submission and here.submission.server == server else None
+    sending, as_job = visit.current().submission, isinstance(listed, list)
     if sending and sending.is_alive():
         with st.container(key="running"):
             job_panels.watch_submission(sending)
@@ -102,7 +102,7 @@ def enter_file(server: Server, card: Card, listed: list[jobs.Job] | str | client
     key = f"file:{card.key}:{st.session_state.get('files sent', 0)}"
     limit = None if as_job else SMALL
     upload = st.file_uploader("CSV file", type=["csv", "txt"], key=key, max_upload_size=limit)
-    sample = look(upload, card, as_job) if upload else None
+    sample = look(server, upload, card, as_job) if upload else None
     ready = bool(upload) and not (as_job and (sample is None or sample.faults))
     if st.button("Predict the file", type="primary", icon=":material/send:", disabled=not ready):
         if as_job and sample:
@@ -113,13 +113,13 @@ def enter_file(server: Server, card: Card, listed: list[jobs.Job] | str | client
         st.caption("Or without a job, which leaves out the lines that cannot be sent:")
         if st.button("Predict the other lines", icon=":material/playlist_remove:"):
             send(server, card, upload.getvalue())
-    if sending and (upload is None or sending.key == submission_key(server, upload)):
+    if sending and sending.server == server and (not upload or sending.key == submission_key(server, upload)):
         job_panels.not_accepted(sending)
     if listed == jobs.OFF:
         job_panels.how_to_get_jobs(server)
 
 
-def look(upload, card: Card, as_job: bool) -> rows.Sample | None:
+def look(server: Server, upload, card: Card, as_job: bool) -> rows.Sample | None:
     """The beginning of a file, and what is to be said of it before it is sent; None if it cannot be."""
     try:
         sample = rows.read_sample(upload.getvalue(), card)
@@ -129,17 +129,20 @@ def look(upload, card: Card, as_job: bool) -> rows.Sample | None:
         return None
     if not as_job:
         return sample
-    part = "All of it" if sample.whole else f"The first {len(sample.table.rows):,} rows"
-    about_all = "" if sample.whole else " The server checks all of them."
-    many = f"{'' if sample.whole else 'About '}{sample.rows:,} row{'s' if sample.rows != 1 else ''}"
+    seen = len(sample.table.rows)
+    if sample.whole:
+        many, part = f"{seen:,} row{'s' if seen != 1 else ''}.", ""
+    else:
+        many = f"About {float(f'{sample.rows:.2g}'):,.0f} rows."
+        part = f" This page has looked at the first {seen:,} of them; {server.name} checks all."
     if sample.faults:
         missing(sample.faults)
         st.caption(
-            f"{many}. {part} was looked at. A job takes a file whole or not at all: put these lines right, "
-            "and choose the file again."
+            f"{many}{part} A job takes a file whole or not at all: put these lines right, and choose the "
+            "file again."
         )
     else:
-        st.caption(f"{many}. {part} can be sent as it is.{about_all}")
+        st.caption(f"{many} Nothing wrong was found.{part}")
     if sample.table.unused:
         unused = plain(", ".join(sample.table.unused))
         st.caption(f"Columns that are no features, and are left out: {unused}.")
