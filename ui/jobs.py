@@ -68,9 +68,12 @@ def cancel(server: Server, job_id: str) -> Job | Failure:
     return _read(client.send(server, "DELETE", f"{JOBS}/{job_id}"), 200, read_job, "a job")
 
 
-def submit(server: Server, content: Iterable[bytes], key: str) -> Job | Failure:
-    """POST /jobs with CSV in pieces. The same `key` and content again is the same job."""
+def submit(server: Server, content: Iterable[bytes], size: int | None, key: str) -> Job | Failure:
+    """POST /jobs with CSV in pieces, of `size` bytes where that is known. The same `key` and content again
+    is the same job."""
     headers = {"Content-Type": "text/csv", "Idempotency-Key": key}
+    if size is not None:
+        headers["Content-Length"] = str(size)  # else it goes chunked
     exchange = client.send(server, "POST", JOBS, content, headers, seconds=TO_READ, silence=SILENCE)
     return _read(exchange, 202, read_job, "a job")
 

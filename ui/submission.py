@@ -38,7 +38,8 @@ class Submission(threading.Thread):
     def run(self) -> None:
         try:
             with acting_for(self._signed):
-                answer = jobs.submit(self.server, self._pieces(), self.key)
+                size = self.size if self._plain else None
+                answer = jobs.submit(self.server, self._pieces(), size, self.key)
         except RowError as error:
             self.faults = [Fault(error.line, "", error.fault)]
         except _Stopped:
