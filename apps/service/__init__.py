@@ -32,10 +32,11 @@ def build(app: str, port: int) -> "Service":
     model = Model(settings.model_path, settings.model_format, log, metrics)
     try:
         gate = gate_of(settings, log, metrics)
+        jobs = jobs_of(settings, log, metrics)
     except SettingsError as error:
         sys.exit(f"{app}: {error}")
     tracing = Tracing(settings, app)
-    return Service(app, settings, log, RequestLog(settings, log), metrics, tracing, model, gate)
+    return Service(app, settings, log, RequestLog(settings, log), metrics, tracing, model, gate, jobs)
 
 
 def gate_of(settings: Settings, log, metrics: Metrics):
@@ -63,11 +64,29 @@ def gate_of(settings: Settings, log, metrics: Metrics):
     return Gate(settings, log, identity, limits, counts)
 
 
+def jobs_of(settings: Settings, log, metrics: Metrics):
+    """What is left to be done later, or None with JOBS=off; it is not imported then. Raises SettingsError."""
+    if settings.jobs == "off":
+        return None
+    from apps.service.jobs import Jobs
+
+    return Jobs(settings, log, metrics)
+
+
 class Service:
     """What the two servers share, wired. The parts come from outside, so that a test may bring its own."""
 
     def __init__(
-        self, app: str, settings: Settings, log, request_log, metrics, tracing, model: Model, gate=None
+        self,
+        app: str,
+        settings: Settings,
+        log,
+        request_log,
+        metrics,
+        tracing,
+        model: Model,
+        gate=None,
+        jobs=None,
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.metrics, self.tracing, self.model = metrics, tracing, model
@@ -78,7 +97,7 @@ class Service:
         self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
         self.requests = Requests(settings, log, request_log, metrics, tracing)
         self.documents = Documents(app, settings, model, self.requests)
-        self.requests.service, self.requests.gate = self, gate
+        self.requests.service, self.requests.gate, self.jobs = self, gate, jobs
 
     @property
     def identity(self):
@@ -103,6 +122,8 @@ class Service:
             self.requests.gate.counts.start()
         if self.identity is not None:
             self.identity.start()
+        if self.jobs is not None:
+            self.jobs.start()
         self.model.start(wait=OTHERS_ANSWER_SECONDS if settings.workers > 1 else 0)
         if settings.exporter_port:
             try:
@@ -128,6 +149,8 @@ class Service:
             self.requests.gate.counts.close()
         if self.identity is not None:
             self.identity.close()
+        if self.jobs is not None:
+            self.jobs.close()
         self.model.close()
         self.tracing.close()
         self._request_log.flush()

@@ -100,6 +100,14 @@ KINDS = {
             "The models that it serves are listed at /models.",
         ),
         Kind(
+            "unknown-job",
+            404,
+            "Unknown job",
+            "There is no job of this id, or it is not yours, or it ended so long ago that it was cleared away "
+            "(JOBS_KEEP_SECONDS).",
+            "Your jobs are listed at /jobs.",
+        ),
+        Kind(
             "method-not-allowed",
             405,
             "Method not allowed",
@@ -112,6 +120,20 @@ KINDS = {
             "Request timeout",
             "The request began and did not arrive completely in time (REQUEST_TIMEOUT_SECONDS).",
             "Send it again over a better connection, or in smaller parts.",
+        ),
+        Kind(
+            "job-not-done",
+            409,
+            "Job not done",
+            "The job has no result: it has not ended yet, or it has failed, or was cancelled.",
+            "Look at the job's state. While it is queued or running, ask again after the time in Retry-After.",
+        ),
+        Kind(
+            "idempotency-conflict",
+            409,
+            "Idempotency conflict",
+            "A job with this Idempotency-Key exists, and something else was sent for it.",
+            "Use another key for another job.",
         ),
         Kind(
             "content-too-large",
@@ -208,6 +230,23 @@ KINDS = {
             503,
             "Access unavailable",
             "Who may do what cannot be looked up, because the database of accounts does not answer.",
+            "Try again. The operator's log says more.",
+            RETRY,
+        ),
+        Kind(
+            "job-queue-full",
+            503,
+            "Job queue full",
+            "As many jobs as this server takes wait to be done (JOBS_MAX_WAITING).",
+            "Try again later. For the operator: more workers.",
+            (("Retry-After", "10"),),
+        ),
+        Kind(
+            "jobs-unavailable",
+            503,
+            "Jobs unavailable",
+            "The database of jobs, or where their results are, does not answer. Nothing that was accepted is "
+            "lost.",
             "Try again. The operator's log says more.",
             RETRY,
         ),

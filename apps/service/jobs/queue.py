@@ -1,0 +1,140 @@
+"""The queue between servers and workers, which is Celery's: RabbitMQ, or by default a SQLite file.
+
+A message only calls a worker to a chunk. Lost ones are sent again by the sweeper, and one that comes twice
+finds the chunk taken, so that everything here may fail at any moment.
+
+In RabbitMQ it is a quorum queue (https://www.rabbitmq.com/docs/quorum-queues): a publish is confirmed when the
+message is on disk; what is refused, or was delivered DELIVERIES times and never done, lies in the dead-letter
+queue for a person to look at."""
+
+import queue
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+TASK = "servelab.predict_chunk"
+NAME, DEAD = "servelab.jobs", "servelab.jobs.dead"
+DELIVERIES = 20
+MOST_MESSAGES = 100_000  # beyond, RabbitMQ refuses them
+CONFIRM_SECONDS = 5
+POLL_SECONDS = 0.1  # how often the SQLite file is asked
+LAST_SECONDS = 2
+
+
+class Call(NamedTuple):
+    """A worker is wanted for these chunks of a job. The two texts are of the request that brought the job."""
+
+    job_id: str
+    numbers: Iterable[int]
+    request_id: str
+    traceparent: str
+
+
+def celery_of(settings) -> Celery:
+    """Celery, as servers and workers have it."""
+    app = Celery("servelab", set_as_current=False)
+    app.conf.update(
+        broker_url=settings.broker_url
+        or f"sqla+sqlite:///{Path(settings.jobs_folder).absolute() / 'queue.db'}",
+        broker_connection_timeout=4,
+        broker_connection_max_retries=None,  # for ever
+        broker_connection_retry_on_startup=True,
+        result_backend=None,  # results are where RESULTS_URL says
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_default_queue=NAME,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_consumer="apps.service.jobs.consumer:Consumer",
+    )
+    if settings.broker_url:
+        dead = Exchange(DEAD, "fanout", durable=True)
+        arguments = {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": DEAD,
+            "x-delivery-limit": DELIVERIES,
+            "x-max-length": MOST_MESSAGES,
+            "x-overflow": "reject-publish",
+        }
+        app.conf.update(
+            broker_transport_options={"confirm_publish": True},
+            task_queues=[
+                Queue(NAME, Exchange(NAME, "direct", durable=True), NAME, queue_arguments=arguments)
+            ],
+            task_default_exchange=NAME,
+            task_default_routing_key=NAME,
+        )
+        app.conf.servelab_dead = Queue(DEAD, dead, "", queue_arguments={"x-queue-type": "quorum"})
+    else:
+        app.conf.update(broker_transport_options={"polling_interval": POLL_SECONDS})
+    return app
+
+
+class Calls:
+    """Sends them, from a thread of its own: a request waits for no broker."""
+
+    def __init__(self, settings, log) -> None:
+        self.celery = celery_of(settings)
+        self._log, self._quiet = log, False
+        self._waiting: queue.Queue[Call | None] = queue.Queue(maxsize=1000)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="calls", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """What is left is sent, for a short while."""
+        if self._thread is not None:
+            try:
+                self._waiting.put_nowait(None)
+            except queue.Full:
+                return
+            self._thread.join(LAST_SECONDS)
+
+    def soon(self, call: Call) -> None:
+        """Beyond a thousand that wait, the sweeper will see to it."""
+        try:
+            self._waiting.put_nowait(call)
+        except queue.Full:
+            pass
+
+    def send(self, call: Call) -> bool:
+        """Now, and whether all were taken."""
+        headers = {"request_id": call.request_id, "traceparent": call.traceparent}
+        try:
+            with self.celery.producer_pool.acquire(block=True, timeout=CONFIRM_SECONDS) as producer:
+                for number in call.numbers:
+                    self.celery.send_task(
+                        TASK,
+                        (call.job_id, number),
+                        producer=producer,
+                        headers=headers,
+                        confirm_timeout=CONFIRM_SECONDS,
+                        retry=True,
+                        retry_policy={"max_retries": 1, "interval_start": 0},
+                    )
+        except Exception as error:  # of the broker, the transport, the socket: whatever they like
+            if not self._quiet:
+                self._log.error(
+                    "the broker takes no messages: they are sent later", error=type(error).__name__
+                )
+            self._quiet = True
+            return False
+        if self._quiet:
+            self._log.warning("the broker takes messages again")
+        self._quiet = False
+        return True
+
+    def _run(self) -> None:
+        while (call := self._waiting.get()) is not None:
+            self.send(call)
