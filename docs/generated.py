@@ -17,7 +17,7 @@ import nbformat
 from apps.fastapi_app import create_app
 from apps.fastapi_app.predictions import predict
 from apps.servers.fastapi_views import describe
-from apps.service import Service, gate_of
+from apps.service import Service, gate_of, jobs_of
 from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
@@ -55,7 +55,9 @@ def fragments() -> dict[str, str]:
         "card_of_iris.md": shortened(iris()[0]),
         "lessons.md": lessons(),
         "python_training.md": modules("model_training"),
-        "python_service.md": modules("apps/service") + modules("apps/service/access"),
+        "python_service.md": modules("apps/service")
+        + modules("apps/service/access")
+        + modules("apps/service/jobs"),
         "predict_view.py": inspect.getsource(predict),
     }
 
@@ -80,7 +82,8 @@ def settings() -> str:
 def iris() -> tuple[Card, dict]:
     """The card of an Iris model trained now, and the API of a server that serves it."""
     with tempfile.TemporaryDirectory() as folder:
-        on = {"access": "on", "access_path": folder, "rate_limits": "600/minute"}  # so that all is told
+        on = {"access": "on", "access_path": folder, "rate_limits": "600/minute"}
+        on |= {"jobs": "on", "jobs_folder": Path(folder) / "jobs"}  # so that all is told
         options = Settings.model_construct(log_level="error", log_format="text", **on)
         path = Path(folder) / "iris"
         card = export(train.train(datasets.load("iris")), path)
@@ -89,7 +92,15 @@ def iris() -> tuple[Card, dict]:
         tracing = Tracing(options, "fastapi_app")
         gate = gate_of(options, log, counted)
         service = Service(
-            "fastapi_app", options, log, RequestLog(options, log), counted, tracing, model, gate
+            "fastapi_app",
+            options,
+            log,
+            RequestLog(options, log),
+            counted,
+            tracing,
+            model,
+            gate,
+            jobs_of(options, log, counted),
         )
         model.start(wait=SECONDS_TO_LOAD)
         app = create_app(service)

@@ -1,4 +1,4 @@
-"""Databases: a SQLite file, or another by URL, through SQLAlchemy. Their area knows which tables there are."""
+"""Databases: a SQLite file, or another by URL, through SQLAlchemy. Each area knows its own tables."""
 
 import os
 import time

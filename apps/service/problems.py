@@ -103,8 +103,8 @@ KINDS = {
             "unknown-job",
             404,
             "Unknown job",
-            "There is no job of this id, or it is not yours, or it ended so long ago that it was cleared away "
-            "(JOBS_KEEP_SECONDS).",
+            "There is no job of this id, or it is not yours, or it ended so long ago that it was cleared "
+            "away (JOBS_KEEP_SECONDS).",
             "Your jobs are listed at /jobs.",
         ),
         Kind(
@@ -126,7 +126,8 @@ KINDS = {
             409,
             "Job not done",
             "The job has no result: it has not ended yet, or it has failed, or was cancelled.",
-            "Look at the job's state. While it is queued or running, ask again after the time in Retry-After.",
+            "Look at the job's state. While it is queued or running, ask again after the time in "
+            "Retry-After.",
         ),
         Kind(
             "idempotency-conflict",

@@ -78,8 +78,8 @@ def broker_address(text: str) -> str:
     """Raises ValueError for what is none."""
     if not re.fullmatch(r"amqps?://([^\s/@?#]*@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s/?#]*)?", text):
         raise ValueError(
-            "expected an address such as amqp://user:password@127.0.0.1:5672/vhost, without options, and with "
-            "%-escapes in a password"
+            "expected an address such as amqp://user:password@127.0.0.1:5672/vhost, without options, and "
+            "with %-escapes in a password"
         )
     return text
 
@@ -164,8 +164,6 @@ class Settings(BaseSettings):
         "what goes on inside",
     )
 
-    jobs_max_bytes: Count = Field(200 << 20, description="with `JOBS=on`: a larger upload gets 413")
-
     access_path: Path = Field(
         Path(".kit/access"),
         description="with `ACCESS=on`: the folder of the keys that sign tokens and of the accounts; both "
@@ -221,8 +219,8 @@ class Settings(BaseSettings):
     )
     jobs_folder: Path = Field(
         Path(".kit/jobs"),
-        description="jobs, their rows and results, and the queue, as SQLite files; servers and workers of one "
-        "machine share it",
+        description="jobs, their rows and results, and the queue, as SQLite files; servers and workers of "
+        "one machine share it",
     )
     broker_url: BrokerAddress | None = Field(
         None,

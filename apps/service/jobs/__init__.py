@@ -1,5 +1,5 @@
 """Jobs: work that is left here and fetched when it is done. Imported with JOBS=on only, and by workers."""
 
-from apps.service.jobs.submission import Job, Jobs, Owner, Receiving
+from apps.service.jobs.submission import Job, JobList, Jobs, Owner, Receiving, owner_of
 
-__all__ = ["Job", "Jobs", "Owner", "Receiving"]
+__all__ = ["Job", "JobList", "Jobs", "Owner", "Receiving", "owner_of"]

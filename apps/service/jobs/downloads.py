@@ -8,10 +8,29 @@ from itertools import count
 import msgspec
 import numpy as np
 
+from apps.service.jobs.arrays import Answers
+from apps.service.jobs.submission import Jobs, Owner
 from model_training.card import Card
 
-Answers = tuple[np.ndarray, np.ndarray | None]  # predictions (n,), probabilities (n, classes)
 encode = msgspec.json.encode
+
+
+def json_result(jobs: Jobs, owner: Owner, id: str, request_id: str) -> Iterator[bytes]:
+    """Raises Problem, as Jobs.result does, before the first part."""
+    first, card, model = [jobs.result(owner, id)], jobs.model_of(owner, id), jobs.get(owner, id).model
+    return json_parts(
+        lambda: first.pop() if first else jobs.result(owner, id), card, model.model_dump(), request_id
+    )
+
+
+def csv_result(jobs: Jobs, owner: Owner, id: str) -> Iterator[bytes]:
+    """Raises Problem, as Jobs.result does, before the first part."""
+    return csv_parts(jobs.result(owner, id), jobs.model_of(owner, id))
+
+
+def attachment(id: str) -> dict[str, str]:
+    """What has a browser save a result, and not show it."""
+    return {"Content-Disposition": f'attachment; filename="job-{id}.csv"'}
 
 
 def json_parts(

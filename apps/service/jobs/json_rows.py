@@ -16,6 +16,7 @@ from apps.service.predictions import BatchRequest, check_features
 from apps.service.problems import Problem
 
 HEAD = re.compile(rb'\s*\{\s*"instances"\s*:\s*\[').match
+ROW = re.compile(rb"\s*(\[[^\[\]]*\])\s*(,?)").match
 TAIL = re.compile(rb"\s*\]\s*\}\s*").fullmatch
 
 
@@ -48,17 +49,17 @@ class JsonRows:
         del self._kept[: max(cut, 0)]
         if block:
             if not block.endswith(b","):
-                raise self._wrong()
+                raise self._wrong(block)
             yield self._read(block[:-1])
         if len(self._kept) > LINE_BYTES:
-            raise self._wrong()
+            raise self._wrong(b"")
 
     def end(self) -> Iterator[np.ndarray]:
         left = bytes(self._kept)
         if self._large:
             cut = left.rfind(b"]", 0, max(left.rfind(b"]"), 0)) + 1
             if not TAIL(left, cut):
-                raise self._wrong()
+                raise self._wrong(left)
             yield self._read(left[:cut])
             return
         rows = reader(BatchRequest)(left, self._max_depth).instances
@@ -69,28 +70,39 @@ class JsonRows:
 
     def _read(self, block: bytes) -> np.ndarray:
         """The rows of a block, which are numbers in brackets with commas between."""
-        if block.translate(None, b"0123456789+-.eE,[] \t\r\n"):
-            raise self._wrong()
         try:
+            if block.translate(None, b"0123456789+-.eE,[] \t\r\n"):
+                raise ValueError("there is something else")
             rows = from_json(b"[" + block + b"]", allow_inf_nan=False)
-        except ValueError:
-            raise self._wrong() from None
-        if not all(type(row) is list for row in rows):
-            raise self._wrong()
-        try:
             found = np.array(rows, np.float64)
         except (ValueError, OverflowError, TypeError):
-            found = None
-        fits = found is not None and found.ndim == 2 and found.shape[1] == len(self._serving.features)
-        if not fits or not ((found >= self._low) & (found <= self._high) & np.isfinite(found)).all():
-            if any(type(cell) is list for row in rows for cell in row):
-                raise self._wrong()
-            check_features(rows, self._serving, first=self._rows)
-            raise self._wrong()
+            raise self._wrong(block) from None
+        if found.ndim != 2 or found.shape[1] != len(self._serving.features):
+            raise self._wrong(block)
+        if not ((found >= self._low) & (found <= self._high) & np.isfinite(found)).all():
+            raise self._wrong(block)
         self._rows += len(rows)
         return found
 
-    def _wrong(self) -> Problem:
+    def _wrong(self, block: bytes) -> Problem:
+        """What to tell of a block with a mistake: looked at row by row, so that it does not depend on where
+        it was cut."""
+        end = 0
+        while row := ROW(block, end):
+            try:
+                found = from_json(row[1], allow_inf_nan=False)
+            except ValueError:
+                break
+            if not all(type(cell) in (int, float) for cell in found):
+                break
+            try:
+                check_features([found], self._serving, first=self._rows)
+            except Problem as problem:
+                return problem
+            self._rows += 1
+            end = row.end()
+            if not row[2]:
+                break
         return Problem(
             "invalid-input",
             f"expected {BatchRequest.shape}; the first {self._rows} rows are right, what follows is not",

@@ -3,25 +3,27 @@
 A message only calls a worker to a chunk. Lost ones are sent again by the sweeper, and one that comes twice
 finds the chunk taken, so that everything here may fail at any moment.
 
-In RabbitMQ it is a quorum queue (https://www.rabbitmq.com/docs/quorum-queues): a publish is confirmed when the
-message is on disk; what is refused, or was delivered DELIVERIES times and never done, lies in the dead-letter
+In RabbitMQ it is a quorum queue (https://www.rabbitmq.com/docs/quorum-queues): a publish is confirmed when
+the message is on disk; what is refused, or was delivered DELIVERIES times and never done, lies in the dead-letter
 queue for a person to look at."""
 
 import queue
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from celery import Celery
 from kombu import Exchange, Queue
 
+from apps.service.jobs.file_transport import SCHEME
+
 TASK = "servelab.predict_chunk"
 NAME, DEAD = "servelab.jobs", "servelab.jobs.dead"
 DELIVERIES = 20
 MOST_MESSAGES = 100_000  # beyond, RabbitMQ refuses them
 CONFIRM_SECONDS = 5
-POLL_SECONDS = 0.1  # how often the SQLite file is asked
 LAST_SECONDS = 2
 
 
@@ -36,10 +38,10 @@ class Call(NamedTuple):
 
 def celery_of(settings) -> Celery:
     """Celery, as servers and workers have it."""
+    file = Path(settings.jobs_folder).absolute() / "queue.db"
     app = Celery("servelab", set_as_current=False)
     app.conf.update(
-        broker_url=settings.broker_url
-        or f"sqla+sqlite:///{Path(settings.jobs_folder).absolute() / 'queue.db'}",
+        broker_url=settings.broker_url or f"{SCHEME}+sqlite:///{file.as_posix()}",
         broker_connection_timeout=4,
         broker_connection_max_retries=None,  # for ever
         broker_connection_retry_on_startup=True,
@@ -74,8 +76,6 @@ def celery_of(settings) -> Celery:
             task_default_routing_key=NAME,
         )
         app.conf.servelab_dead = Queue(DEAD, dead, "", queue_arguments={"x-queue-type": "quorum"})
-    else:
-        app.conf.update(broker_transport_options={"polling_interval": POLL_SECONDS})
     return app
 
 
@@ -103,10 +103,8 @@ class Calls:
 
     def soon(self, call: Call) -> None:
         """Beyond a thousand that wait, the sweeper will see to it."""
-        try:
+        with suppress(queue.Full):
             self._waiting.put_nowait(call)
-        except queue.Full:
-            pass
 
     def send(self, call: Call) -> bool:
         """Now, and whether all were taken."""
@@ -125,9 +123,8 @@ class Calls:
                     )
         except Exception as error:  # of the broker, the transport, the socket: whatever they like
             if not self._quiet:
-                self._log.error(
-                    "the broker takes no messages: they are sent later", error=type(error).__name__
-                )
+                failed = type(error).__name__
+                self._log.error("the broker takes no messages: they are sent later", error=failed)
             self._quiet = True
             return False
         if self._quiet:

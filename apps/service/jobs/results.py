@@ -1,6 +1,6 @@
 """Where results of chunks are kept: in the database of jobs, or in Redis.
 
-Redis may forget what it had (it restarts, or needs the memory). A chunk whose result is lost is done again."""
+Redis may forget what it had (it restarts, or needs the memory): what is lost is computed again."""
 
 from collections.abc import Iterator
 from typing import Protocol

@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from apps.service.access.callers import Caller
 from apps.service.bodies import Answer
 from apps.service.databases import DatabaseError
 from apps.service.jobs.arrays import Answers, answers_in, pack_rows
@@ -35,6 +36,7 @@ from apps.service.model import Serving
 from apps.service.predictions import ModelVersion
 from apps.service.problems import Problem
 from apps.service.settings import SettingsError
+from model_training.card import Card
 
 LISTED = 100
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII).fullmatch
@@ -51,6 +53,10 @@ class Owner(NamedTuple):
     tenant: str = "default"
 
 
+def owner_of(caller: Caller | None) -> Owner:
+    return Owner(caller.name, caller.tenant) if caller is not None else Owner()
+
+
 class JobLinks(BaseModel):
     self: str
     result_json: str
@@ -58,8 +64,8 @@ class JobLinks(BaseModel):
 
 
 class Job(Answer):
-    """Work that was left to be done. Times are RFC 3339, in UTC; `expected_at` is when it will have ended if it
-    goes on as it did, and null where that is not known."""
+    """Work that was left to be done. Times are RFC 3339, in UTC; `expected_at` is when it will have ended if
+    it goes on as it did. What is not known yet is left out."""
 
     id: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -77,6 +83,15 @@ class Job(Answer):
     @property
     def ended(self) -> bool:
         return self.state not in ACCEPTED
+
+    def headers(self, status: int) -> dict[str, str]:
+        """Of an answer that tells of it."""
+        found = {"Location": self.links.self} if status == 202 else {}
+        return found if self.ended else found | {"Retry-After": "1"}
+
+
+class JobList(Answer):
+    jobs: list[Job]
 
 
 class Jobs:
@@ -165,6 +180,13 @@ class Jobs:
             end(session, id, "cancelled")
         return self.get(owner, id)
 
+    def model_of(self, owner: Owner, id: str) -> Card:
+        """The card of the model that the job is done with."""
+        with self.database.session() as session:
+            return Card.model_validate_json(
+                session.get(ModelRecord, self._own(session, owner, id).model_id).card
+            )
+
     def result(self, owner: Owner, id: str) -> Iterator[Answers]:
         """Chunk by chunk, in the order of the rows. Raises Problem 409 unless the job has succeeded."""
         with self.database.session() as session:
@@ -197,11 +219,8 @@ class Jobs:
                 due = time.time() + self.settings.jobs_lease_seconds
                 if session.execute(again.values(**fresh, call_at=due)).rowcount:
                     rows = select(ChunkRecord.rows).where(*lost).scalar_subquery()
-                    undone = {
-                        "rows_done": JobRecord.rows_done - rows,
-                        "state": "running",
-                        "finished_at": None,
-                    }
+                    undone = {"state": "running", "finished_at": None}
+                    undone["rows_done"] = JobRecord.rows_done - rows
                     session.execute(update(JobRecord).where(JobRecord.id == record.id).values(**undone))
         self.calls.soon(Call(record.id, sorted(attempts), record.request_id, record.traceparent))
 

@@ -4,14 +4,20 @@ import asyncio
 import hashlib
 import re
 import threading
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
 
 from apps.service.bodies import check_encoding
 from apps.service.jobs.csv_rows import CsvRows
 from apps.service.jobs.file_part import FilePart
 from apps.service.jobs.json_rows import JsonRows
+from apps.service.jobs.submission import Job, Owner, Receiving
 from apps.service.model import Serving
 from apps.service.problems import Problem
 
+PIECE_BYTES = 1 << 16  # of a body that is read from a file
 JSON, CSV, FORM = "application/json", "text/csv", "multipart/form-data"
 FILES = {"": CSV, CSV: CSV, "application/vnd.ms-excel": CSV, "application/octet-stream": CSV, JSON: JSON}
 CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]*)', re.IGNORECASE)
@@ -22,13 +28,23 @@ class Upload:
     """Give `add` each piece of the body, and then `accept` makes the job, or the one that it was before. All
     of it in a `with`, or an `async with`: without a job, at its end nothing is left."""
 
-    def __init__(self, service, context, serving: Serving, owner, idempotency_key: str | None) -> None:
-        """Raises Problem: 415 for what is neither JSON nor CSV, 400 for a key that is none."""
-        if idempotency_key is not None and not KEY(idempotency_key):
+    def __init__(self, context, serving: Serving, owner: Owner, idempotency_key: str) -> None:
+        """`idempotency_key`: "" for none. Raises Problem: 415 for what is neither JSON nor CSV, 400 for a key
+        that is none."""
+        if idempotency_key and not KEY(idempotency_key):
             raise Problem("invalid-input", "expected an Idempotency-Key of 1 to 200 visible ASCII characters")
-        self._settings, self._serving, self._jobs = service.settings, serving, service.jobs
+        self._settings, self._serving = context.service.settings, serving
+        self._receive = partial(
+            context.service.jobs.receive,
+            owner,
+            serving,
+            idempotency_key=idempotency_key,
+            request_id=context.request_id,
+            traceparent=context.trace.header(),
+        )
+        self._receiving: Receiving | None = None  # from the first rows on
         self._lock, self._closed = threading.Lock(), False
-        self._digest, self._count = hashlib.sha256(), 0
+        self._digest = hashlib.sha256()
         self._rows, self._part = None, None
         kind = media_type(context.content_type)
         check_encoding(context.content_encoding)
@@ -39,13 +55,6 @@ class Upload:
         else:
             self._begin(kind, context.content_type)
         context.version = serving.full_name
-        self._receiving = self._jobs.receive(
-            owner,
-            serving,
-            idempotency_key=idempotency_key or "",
-            request_id=context.request_id,
-            traceparent=context.trace.header(),
-        )
 
     def _begin_file(self, content_type: str) -> None:
         kind = FILES.get(media_type(content_type))
@@ -73,23 +82,22 @@ class Upload:
             if piece:
                 self._store(self._rows.add(piece))
 
-    def accept(self):
+    def accept(self) -> Job:
         """The job. Raises Problem for what only the end shows, and as `Receiving.accept` does."""
         with self._lock:
             if self._part is not None:
                 self._part.end()
             self._store(self._rows.end())
-            if not self._count:
+            if self._receiving is None:
                 raise Problem("invalid-input", "expected one row or more, got none")
+            job = self._receiving.accept(self._digest.hexdigest())
             self._closed = True
-            return self._receiving.accept(self._digest.hexdigest())
+            return job
 
-    def _store(self, blocks) -> None:
-        most = self._settings.jobs_max_rows
+    def _store(self, blocks: Iterable[np.ndarray]) -> None:
         for rows in blocks:
-            self._count += len(rows)
-            if self._count > most:
-                raise Problem("too-many-rows", f"expected at most {most} rows")
+            if self._receiving is None:
+                self._receiving = self._receive()
             self._digest.update(rows)
             self._receiving.add(rows)
 
@@ -98,9 +106,9 @@ class Upload:
 
     def __exit__(self, *_) -> None:
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if not self._closed and self._receiving is not None:
                 self._receiving.abandon()
+            self._closed = True
 
     async def __aenter__(self) -> "Upload":
         return self
