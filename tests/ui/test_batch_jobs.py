@@ -1,4 +1,4 @@
-"""The page Batch where the servers have jobs: one asks who comes, the other does not, and both share a worker."""
+"""The page Batch where servers have jobs: one asks who comes, the other does not; both share a worker."""
 
 import re
 import sqlite3
@@ -287,8 +287,7 @@ def test_in_a_browser(browser: Browser, running: Servers, ui: Server, kind: str,
     expect(window.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first).to_be_visible()
     with window.expect_download() as download:
         window.get_by_role("link", name="Download as CSV").click()
-    with open(download.value.path(), newline="") as file:
-        lines = file.read().splitlines()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert lines[0] == "row,prediction,label,probability_setosa,probability_versicolor,probability_virginica"
     assert len(lines) == 200_001 and lines[-1].startswith("200000,")
     assert [line.split(",")[2] for line in lines[1:4]] == ["virginica", "setosa", "setosa"]
