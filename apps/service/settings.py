@@ -251,7 +251,9 @@ class Settings(BaseSettings):
     jobs_keep_seconds: Seconds = Field(
         7 * 86400, description="how long a job and its results are kept after its end"
     )
-    worker_port: Port = Field(8002, description="the port of a worker's probes and metrics, at `HOST`")
+    worker_port: Port = Field(
+        8002, description="the port of a worker's probes and metrics, at `METRICS_HOST`; `0`: none"
+    )
 
     @property
     def guarded(self) -> bool:

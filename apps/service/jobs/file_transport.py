@@ -1,4 +1,4 @@
-"""The queue as a SQLite file: Celery's SQLAlchemy transport, asked more often, and without what was delivered.
+"""The queue as a SQLite file: Celery's SQLAlchemy transport, asked more often and without old messages.
 
 https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.sqlalchemy.html"""
 

@@ -4,8 +4,8 @@ A message only calls a worker to a chunk. Lost ones are sent again by the sweepe
 finds the chunk taken, so that everything here may fail at any moment.
 
 In RabbitMQ it is a quorum queue (https://www.rabbitmq.com/docs/quorum-queues): a publish is confirmed when
-the message is on disk; what is refused, or was delivered DELIVERIES times and never done, lies in the dead-letter
-queue for a person to look at."""
+the message is on disk; what is refused, or was delivered DELIVERIES times and never done, goes to the
+dead-letter queue, for a person to look at."""
 
 import queue
 import threading

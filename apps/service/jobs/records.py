@@ -41,6 +41,7 @@ class ModelRecord(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 of card and file
     format: Mapped[str]
+    name: Mapped[str]  # of the file, as the card has it
     card: Mapped[bytes] = mapped_column(LargeBinary)
     file: Mapped[bytes] = mapped_column(LargeBinary)
     used_at: Mapped[float]

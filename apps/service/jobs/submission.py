@@ -150,6 +150,7 @@ class Jobs:
         record = ModelRecord(
             id=id,
             format=serving.format,
+            name=known.file,
             card=serving.card_json,
             file=bytes_of(self.settings.model_path, known.file, known.sha256),
             used_at=time.time(),
@@ -210,6 +211,7 @@ class Jobs:
         """Chunks, by number, whose results are lost; and which attempts they were of."""
         self._log.warning("results are lost: they are computed again", job=record.id, chunks=len(attempts))
         with self.database.session() as session:
+            session.scalar(select(JobRecord.id).where(JobRecord.id == record.id).with_for_update())
             for number, attempt in attempts.items():
                 lost = (ChunkRecord.job_id == record.id, ChunkRecord.number == number)
                 again = update(ChunkRecord).where(
