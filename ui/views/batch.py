@@ -85,11 +85,8 @@ def enter(server: Server, card: Card, listed: Listed) -> None:
 
 def enter_file(server: Server, card: Card, listed: Listed) -> None:
     """A file: sent as a job where the server has jobs, else as typed rows are."""
-    sending, as_job = visit.current().submission, isinstance(listed, list)
-    if sending and sending.is_alive():
-        with st.container(key="running"):
-            job_panels.watch_submission(sending)
-        return
+    submission, as_job = visit.current().submission, isinstance(listed, list)
+    busy = submission is not None and submission.is_alive()
     if as_job:
         st.caption(
             f"{server.name} takes the file as a job: it checks every row, accepts all or none of them, and a "
@@ -101,7 +98,12 @@ def enter_file(server: Server, card: Card, listed: Listed) -> None:
         st.caption(f"At most {rows.MOST:,} rows.")
     key = f"file:{card.key}:{st.session_state.get('files sent', 0)}"
     limit = None if as_job else SMALL
-    upload = st.file_uploader("CSV file", type=["csv", "txt"], key=key, max_upload_size=limit)
+    # there while a file is sent, too: Streamlit forgets the file of a field that is not
+    upload = st.file_uploader("CSV file", type=["csv", "txt"], key=key, max_upload_size=limit, disabled=busy)
+    if busy:
+        with st.container(key="running"):
+            job_panels.watch_submission(submission)
+        return
     sample = look(server, upload, card, as_job) if upload else None
     ready = bool(upload) and not (as_job and (sample is None or sample.faults))
     if st.button("Predict the file", type="primary", icon=":material/send:", disabled=not ready):
@@ -113,8 +115,9 @@ def enter_file(server: Server, card: Card, listed: Listed) -> None:
         st.caption("Or without a job, which leaves out the lines that cannot be sent:")
         if st.button("Predict the other lines", icon=":material/playlist_remove:"):
             send(server, card, upload.getvalue())
-    if sending and sending.server == server and (not upload or sending.key == submission_key(server, upload)):
-        job_panels.not_accepted(sending)
+    other_file = upload and submission and submission.key != key_of(server, upload)
+    if submission and submission.server == server and not other_file:
+        job_panels.not_accepted(submission)
     if listed == jobs.OFF:
         job_panels.how_to_get_jobs(server)
 
@@ -149,13 +152,14 @@ def look(server: Server, upload, card: Card, as_job: bool) -> rows.Sample | None
     return sample
 
 
-def submission_key(server: Server, upload) -> str:
+def key_of(server: Server, upload) -> str:
+    """The same for the same file: when its connection breaks, it is sent again and is still one job."""
     return f"{server.name}-{upload.file_id}"
 
 
 def start(server: Server, card: Card, upload, sample: rows.Sample) -> None:
     """Send a file as a job. Streamlit's page is drawn anew, with its progress."""
-    key = submission_key(server, upload)
+    key = key_of(server, upload)
     content, signed = upload.getvalue(), sign_in.current()
     here = visit.current()
     here.submission = Submission(server, card, upload.name, content, sample.dialect, key, signed)
