@@ -72,7 +72,6 @@ KINDS = {
     "flask": _api("apps.flask_app", 5000, grace=12),
     "minimal_fastapi": _api("apps.minimal.fastapi_api_example", 8000),
     "minimal_flask": _api("apps.minimal.flask_api_example", 5000),
-    "worker": Kind(("-m", "apps.worker"), 8002, "/health", "worker", {"WORKER_PORT": "{port}"}, grace=12),
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),
     "lab": Kind(("-m", "jupyterlab", *_LAB), 8888, "/api", grace=8, own_group=True),
     "book": Kind(_BOOK, 8600, "/"),
