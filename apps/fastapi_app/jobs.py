@@ -27,8 +27,8 @@ OwnerDep = Annotated[Owner, Depends(owner)]
 
 
 async def upload(request: Request, model: ModelDep, owner: OwnerDep) -> Upload:
-    key = ", ".join(request.headers.getlist("Idempotency-Key"))
-    return Upload(request.scope["context"], model.serving, owner, key)
+    keys = request.headers.getlist("Idempotency-Key")  # as in WSGI, several are one with commas
+    return Upload(request.scope["context"], model.serving, owner, ", ".join(keys) if keys else None)
 
 
 UploadDep = Annotated[Upload, Depends(upload)]

@@ -26,8 +26,7 @@ OwnerDep = Annotated[Owner, Depends(owner)]
 
 
 def upload() -> Upload:
-    key = request.headers.get("Idempotency-Key", "")
-    return Upload(current_context(), model().serving, owner(), key)
+    return Upload(current_context(), model().serving, owner(), request.headers.get("Idempotency-Key"))
 
 
 UploadDep = Annotated[Upload, Depends(upload)]

@@ -70,6 +70,7 @@ _BOOK = ("-m", "http.server", "{port}", "--bind", HOST, "--directory", str(ROOT 
 KINDS = {
     "fastapi": _api("apps.fastapi_app", 8000, grace=12),
     "flask": _api("apps.flask_app", 5000, grace=12),
+    "worker": Kind(("-m", "apps.worker"), 8002, "/health", "worker", {"WORKER_PORT": "{port}"}, grace=12),
     "minimal_fastapi": _api("apps.minimal.fastapi_api_example", 8000),
     "minimal_flask": _api("apps.minimal.flask_api_example", 5000),
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),

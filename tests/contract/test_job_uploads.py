@@ -81,6 +81,7 @@ WRONG = {  # headers, body, status, problem, words of the detail
     "too many rows": (CSV, csv_of([ROW] * (MOST_ROWS + 1)), 413, "too-many-rows", f"at most {MOST_ROWS}"),
     "too many bytes": (CSV, bytes(MOST_BYTES + 1), 413, "content-too-large", f"at most {MOST_BYTES} bytes"),
     "a key that is none": (JSON | {"Idempotency-Key": "a b"}, b"{}", 400, "invalid-input", "visible ASCII"),
+    "a key that is empty": (JSON | {"Idempotency-Key": ""}, b"{}", 400, "invalid-input", "visible ASCII"),
     "a key that is long": (JSON | {"Idempotency-Key": "k" * 201}, b"{}", 400, "invalid-input", "200"),
 }  # fmt: skip
 

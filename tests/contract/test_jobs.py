@@ -3,27 +3,32 @@
 import csv
 import io
 import uuid
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from classroom.servers import Server, serve
 from credentials import Guarded, bearer, guarded_pair
 from job_uploads import CSV, ROW, alike, csv_of, ended, problem_of, rows, submit
+from jsonschema import Draft202012Validator
 from pairs import FULL, pair
 from promises import memory
+from test_schemathesis import assert_schemathesis
 from wire import request_bytes, send
+
+from apps.service.access.declared import SCOPES
 
 MB = 1 << 20
 MOST_WAITING = 6
-GROWTH_ALLOWED = 30 * MB
-MANY = 2500  # rows, in chunks of 1000
+GROWTH_ALLOWED = 20 * MB
+MANY = 4500  # rows, in chunks of 2000
 
 
 @pytest.fixture(scope="module")
 def settings(iris_root, tmp_path_factory) -> dict[str, str]:
     folder = str(tmp_path_factory.mktemp("jobs"))
     model = str(iris_root / "models" / "iris")
-    return {"MODEL_PATH": model, "JOBS": "on", "JOBS_FOLDER": folder, "JOBS_CHUNK_ROWS": "1000"}
+    return {"MODEL_PATH": model, "JOBS": "on", "JOBS_FOLDER": folder, "JOBS_CHUNK_ROWS": "2000"}
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +52,26 @@ def guarded(iris_root, tmp_path_factory):
         yield found
 
 
-class Account:
-    """One door, as somebody."""
-
-    def __init__(self, server: Server, guarded: Guarded, name: str) -> None:
-        headers = bearer(guarded.token(server, name)["access_token"])
-        self._client = httpx.Client(base_url=server.url, headers=headers, timeout=30)
-        self.get, self.post, self.delete = self._client.get, self._client.post, self._client.delete
-
-    def submit(self) -> httpx.Response:
-        return self.post("/jobs", json={"instances": [ROW]})
+def account(guarded: Guarded, door: str, name: str) -> Iterator[httpx.Client]:
+    """A door, as somebody."""
+    server = guarded.servers[door]
+    headers = bearer(guarded.token(server, name)["access_token"])
+    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+        yield client
 
 
-@pytest.fixture(params=FULL)
-def alice(request, guarded) -> Account:
-    return Account(guarded.servers[request.param], guarded, "alice")
+def left(client: httpx.Client) -> httpx.Response:
+    return client.post("/jobs", json={"instances": [ROW]})
 
 
 @pytest.fixture(params=FULL)
-def another(request, guarded) -> Account:
-    return Account(guarded.servers[request.param], guarded, "only-jobs")
+def alice(request, guarded):
+    yield from account(guarded, request.param, "alice")
+
+
+@pytest.fixture(params=FULL)
+def another(request, guarded):
+    yield from account(guarded, request.param, "only-jobs")
 
 
 # --- with a worker
@@ -169,7 +174,7 @@ def test_large_ones_leave_memory_flat(server):
     """As many rows as many, up and down; the first time is for what is made once."""
     body = csv_of(rows(5_000), "sepal length,sepal width,petal length,petal width").partition(b"\n")
     sizes = []
-    for times in (2, 40):
+    for times in (2, 20):
         answer = server.post("/jobs", content=body[0] + b"\n" + body[2] * times, headers=CSV)
         assert answer.json()["rows"] == 5000 * times
         job = ended(server, answer.json())
@@ -178,6 +183,50 @@ def test_large_ones_leave_memory_flat(server):
         assert size > 80 * 5000 * times
         sizes.append(memory(server))
     assert sizes[1] - sizes[0] < GROWTH_ALLOWED, sizes
+
+
+@pytest.fixture(scope="module")
+def documents(servers) -> list[dict]:
+    return [server.get("/openapi.json").json() for server in servers.values()]
+
+
+def test_both_documents_tell_the_same_of_jobs(documents):
+    for document in documents:
+        document["info"].pop("summary")
+    assert documents[0] == documents[1]
+    paths, schemas = documents[0]["paths"], documents[0]["components"]["schemas"]
+    assert {path: {*item} - {"parameters"} for path, item in paths.items() if path.startswith("/jobs")} == {
+        "/jobs": {"get", "head", "post"},
+        "/jobs/{id}": {"delete", "get", "head"},
+        "/jobs/{id}/result.json": {"get", "head"},
+        "/jobs/{id}/result.csv": {"get", "head"},
+    }
+    post = paths["/jobs"]["post"]
+    assert {*post["requestBody"]["content"]} == {"application/json", "text/csv", "multipart/form-data"}
+    assert post["parameters"][0]["name"] == "Idempotency-Key"
+    assert {"Location", "X-Request-ID"} <= {*post["responses"]["202"]["headers"]}
+    assert {"400", "409", "413", "415", "503"} <= {*post["responses"]}
+    assert schemas["JobRequest"]["properties"]["instances"]["maxItems"] == 1_000_000
+    assert {*paths["/jobs/{id}/result.csv"]["get"]["responses"]["200"]["content"]} == {"text/csv"}
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_answers_are_as_the_document_says(documents, done, server):
+    def check(name: str, answer: httpx.Response) -> None:
+        known = {"$ref": f"#/components/schemas/{name}", "components": documents[0]["components"]}
+        Draft202012Validator(known).validate(answer.json())
+
+    links = done[server.name]["links"]
+    check("Job", server.get(links["self"]))
+    check("Job", submit(server, [ROW]))
+    check("JobList", server.get("/jobs"))
+    check("BatchAnswer", server.get(links["result_json"]))
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_schemathesis_finds_nothing_in_jobs(servers, name, tmp_path):
+    assert_schemathesis(servers[name], tmp_path, "--include-path-regex", "^/jobs")
 
 
 # --- without one, and with access
@@ -207,7 +256,7 @@ def test_other_methods_are_told_what_there_is(server):
 
 
 def test_a_job_that_waits_has_no_result_and_can_be_cancelled(alice):
-    job = alice.submit().json()
+    job = left(alice).json()
     waiting = alice.get(job["links"]["self"])
     assert waiting.json()["state"] == "queued" and waiting.headers["Retry-After"] == "1"
     for kind in ("result_json", "result_csv"):
@@ -224,7 +273,7 @@ def test_a_job_that_waits_has_no_result_and_can_be_cancelled(alice):
 
 
 def test_jobs_of_others_are_not_there(alice, another):
-    job = alice.submit().json()
+    job = left(alice).json()
     links = job["links"]
     for answer in (
         another.get(links["self"]),
@@ -242,22 +291,34 @@ def test_jobs_of_others_are_not_there(alice, another):
         assert owner.delete(one["links"]["self"]).status_code == 200
 
 
-def test_the_scope_is_wanted_before_a_byte_of_the_body(guarded):
-    for server in guarded.servers.values():
-        token = guarded.token(server, "only-predict")["access_token"]
-        answer = server.post("/jobs", content=b"{", headers=bearer(token))
-        assert (answer.status_code, problem_of(answer)) == (403, "forbidden")
-        assert server.get("/jobs").status_code == 401
+@pytest.mark.parametrize("name", FULL)
+def test_every_route_of_jobs_is_for_those_who_have_the_scope(guarded, name):
+    """Before a byte of the body is looked at."""
+    server, id = guarded.servers[name], uuid.uuid4()
+    callers = {scope: bearer(guarded.make(f"only-{scope}", [scope])) for scope in SCOPES} | {"nobody": {}}
+    for method, path, let_in in (
+        ("POST", "/jobs", 400),
+        ("GET", "/jobs", 200),
+        ("GET", f"/jobs/{id}", 404),
+        ("DELETE", f"/jobs/{id}", 404),
+        ("GET", f"/jobs/{id}/result.json", 404),
+        ("GET", f"/jobs/{id}/result.csv", 404),
+    ):
+        body = {"content": b"{", "headers": {"Content-Type": "application/json"}} if method == "POST" else {}
+        for caller, headers in callers.items():
+            expected = 401 if caller == "nobody" else let_in if caller == "jobs" else 403
+            options = {**body, "headers": body.get("headers", {}) | headers}
+            assert server.request(method, path, **options).status_code == expected, (method, path, caller)
 
 
 def test_job_queue_full(alice):
-    jobs = [alice.submit() for _ in range(MOST_WAITING)]
+    jobs = [left(alice) for _ in range(MOST_WAITING)]
     assert [answer.status_code for answer in jobs] == [202] * MOST_WAITING
-    refused = alice.submit()
+    refused = left(alice)
     assert (refused.status_code, problem_of(refused)) == (503, "job-queue-full")
     assert int(refused.headers["Retry-After"]) >= 1
     assert alice.delete(jobs[0].json()["links"]["self"]).status_code == 200
-    jobs.append(alice.submit())
+    jobs.append(left(alice))
     assert jobs[-1].status_code == 202
     for answer in jobs:
         alice.delete(answer.json()["links"]["self"])

@@ -274,6 +274,57 @@ def test_a_user_signs_in_with_powershell_as_the_book_says(access):
         assert "iris" in run(["pwsh", "-NoProfile", "-Command", text], ROOT, PASSWORD=password)
 
 
+@pytest.fixture(scope="module")
+def jobs(project, tmp_path_factory):
+    """A server that takes jobs, and a worker, as the book starts them."""
+    folder = tmp_path_factory.mktemp("jobs")
+    start, work = block("bash", "JOBS=on python -m apps.fastapi_app").splitlines()
+    assert (start, work) == ("JOBS=on python -m apps.fastapi_app", "python -m apps.worker")
+    env = {"JOBS": "on", "JOBS_FOLDER": str(folder / "jobs"), "MODEL_PATH": str(project / "model.pkl")}
+    with serve("fastapi", env=env) as server, serve("worker", env=env):
+        yield server, folder
+
+
+@pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
+def test_a_job_goes_its_way_as_the_book_says(jobs):
+    server, folder = jobs
+    said = run([BASH, "-ec", block("bash", "cat > flowers.csv").replace(FASTAPI, server.url)], folder)
+    head, _, body = said.replace("\r\n", "\n").partition("\n\n")
+    job = json.loads(body)
+    assert head.startswith("HTTP/1.1 202") and f"location: /jobs/{job['id']}" in head.lower()
+    while job["state"] in ("queued", "running"):
+        time.sleep(0.1)
+        job = server.get(f"/jobs/{job['id']}").json()
+    look, as_csv, as_json, cancel, listed = (
+        run([BASH, "-ec", line.replace(FASTAPI, server.url)], folder, JOB=job["id"])
+        for line in block("bash", "jobs/$JOB/result.csv").splitlines()
+    )
+    assert json.loads(look) == json.loads(cancel) == job and job["state"] == "succeeded"
+    assert [line.split(",")[:3] for line in as_csv.splitlines()[1:]] == [
+        ["1", "0", "setosa"],
+        ["2", "2", "virginica"],
+    ]
+    assert json.loads(as_json)["label"] == ["setosa", "virginica"]
+    assert json.loads(listed)["jobs"] == [job]
+    said = run(
+        [sys.executable, "-c", block("python", "flowers-of-today").replace(FASTAPI, server.url)], folder
+    )
+    assert said == "succeeded 2\n"
+    assert (folder / "answers.csv").read_text().splitlines() == as_csv.splitlines()
+
+
+@pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
+def test_the_mistakes_of_a_file_are_told_as_the_book_says(jobs):
+    server, folder = jobs
+    said = json.loads(run([BASH, "-ec", block("bash", "faulty.csv").replace(FASTAPI, server.url)], folder))
+    shown = json.loads(block("json", '"line": 3'))
+    assert [*said] == [*shown]
+    changing = {"instance", "request_id"}
+    assert {name: said[name] for name in shown if name not in changing} == {
+        name: shown[name] for name in shown if name not in changing
+    }
+
+
 def test_limits_are_told_as_the_book_says(project):
     start = block("bash", "RATE_LIMITS=").strip().removesuffix(" python -m apps.fastapi_app")
     settings = dict(part.split("=", 1) for part in start.split(" "))

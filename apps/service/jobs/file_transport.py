@@ -2,13 +2,32 @@
 
 https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.sqlalchemy.html"""
 
+import warnings
+
 from kombu.transport import TRANSPORT_ALIASES, sqlalchemy
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import SADeprecationWarning
+from sqlalchemy.orm import configure_mappers
+
+from apps.service.databases import prepare_sqlite
 
 SCHEME = "servelab"
 TRANSPORT_ALIASES[SCHEME] = f"{__name__}:Transport"
 
 
 class Channel(sqlalchemy.Channel):
+    def __init__(self, connection, **options) -> None:
+        super().__init__(connection, **options)
+        with warnings.catch_warnings():  # kombu's tables use what SQLAlchemy 2.1 deprecates
+            warnings.simplefilter("ignore", SADeprecationWarning)
+            configure_mappers()
+
+    def _engine_from_config(self) -> Engine:
+        engine = super()._engine_from_config()
+        event.listen(engine, "connect", prepare_sqlite)
+        event.listen(engine, "connect", hurry)
+        return engine
+
     def _get(self, queue: str) -> dict:
         """The next message. Raises Empty."""
         payload = super()._get(queue)  # which leaves it in the file, as one that is not visible
@@ -20,3 +39,8 @@ class Channel(sqlalchemy.Channel):
 class Transport(sqlalchemy.Transport):
     Channel = Channel
     polling_interval = 0.1  # seconds
+
+
+def hurry(connection, _) -> None:
+    """A power failure may cost the last messages, which the sweeper sends again."""
+    connection.execute("PRAGMA synchronous = NORMAL").close()

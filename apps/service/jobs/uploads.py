@@ -28,17 +28,17 @@ class Upload:
     """Give `add` each piece of the body, and then `accept` makes the job, or the one that it was before. All
     of it in a `with`, or an `async with`: without a job, at its end nothing is left."""
 
-    def __init__(self, context, serving: Serving, owner: Owner, idempotency_key: str) -> None:
-        """`idempotency_key`: "" for none. Raises Problem: 415 for what is neither JSON nor CSV, 400 for a key
-        that is none."""
-        if idempotency_key and not KEY(idempotency_key):
+    def __init__(self, context, serving: Serving, owner: Owner, idempotency_key: str | None) -> None:
+        """`idempotency_key`: None where there is no such header. Raises Problem: 415 for what is neither JSON
+        nor CSV, 400 for a key that is none."""
+        if idempotency_key is not None and not KEY(idempotency_key):
             raise Problem("invalid-input", "expected an Idempotency-Key of 1 to 200 visible ASCII characters")
         self._settings, self._serving = context.service.settings, serving
         self._receive = partial(
             context.service.jobs.receive,
             owner,
             serving,
-            idempotency_key=idempotency_key,
+            idempotency_key=idempotency_key or "",
             request_id=context.request_id,
             traceparent=context.trace.header(),
         )
