@@ -280,7 +280,7 @@ def test_in_a_browser(browser: Browser, running: Servers, ui: Server, kind: str,
         window.goto("/batch")
         expect(window.get_by_text("has access on")).to_be_visible()
         window.get_by_role("radio", name="Flask").click()
-        expect(window.get_by_text("has access on")).to_be_hidden()
+        expect(window.get_by_text("Flask takes the file as a job")).to_be_attached()
     send(window, csv(200_000), "large.csv")
     expect(window.get_by_role("heading", name="200,000 of 200,000 rows predicted")).to_be_in_viewport()
     fits(window)

@@ -25,8 +25,9 @@ def main() -> None:
     )
     server, other = choose(servers())
     card, failures = client.first_card([server, other])
-    for failure in failures:
-        show(failure)
+    with st.container():  # always there, so that the fields below stay where they are
+        for failure in failures:
+            show(failure)
     if card is None:
         st.button("Try again", icon=":material/refresh:")
         return
