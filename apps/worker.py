@@ -17,6 +17,7 @@ from celery.worker import WorkController, state
 from apps.service.health import Lifecycle
 from apps.service.hosts import Hosts
 from apps.service.jobs.chunks import Chunks
+from apps.service.jobs.consumer import Consumer
 from apps.service.jobs.counted import WorkerMetrics
 from apps.service.jobs.probes import Probes
 from apps.service.jobs.queue import TASK, Calls
@@ -32,7 +33,7 @@ class Worker:
     def __init__(self, settings) -> None:
         """Raises SettingsError."""
         self.settings, self.log = settings, configure(settings)
-        self.database, self.results = stores_of(settings, self.log)
+        self.database, self.results = stores_of(settings, self.log, durable=False)
         self.metrics, self.tracing, self.lifecycle = WorkerMetrics(), Tracing(settings, "worker"), Lifecycle()
         self.chunks = Chunks(self.database, self.results, settings.jobs_lease_seconds)
         self.work = Work(settings, self.log, self.metrics, self.tracing, self.chunks)
@@ -40,6 +41,7 @@ class Worker:
         self.sweeper = Sweeper(settings, self.log, self.database, self.calls)
         hosts = Hosts(tuple(filter(None, settings.allowed_hosts.split(","))), settings.metrics_host)
         self.probes = Probes(self.metrics.registry, self.lifecycle, hosts, self.reasons)
+        self.calls.celery.conf.worker_consumer = Consumer
         self.calls.celery.task(task_of(self.work), name=TASK, bind=True)
         # solo: in the main thread, which alone may use the connection to the broker, so that it can say there
         # that a message is done

@@ -76,7 +76,7 @@ def redis_address(text: str) -> str:
 
 def broker_address(text: str) -> str:
     """Raises ValueError for what is none."""
-    if not re.fullmatch(r"amqps?://([^\s/@?#]*@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s/?#]*)?", text):
+    if not re.fullmatch(r"amqps?://([^\s/@?#]*@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?", text):
         raise ValueError(
             "expected an address such as amqp://user:password@127.0.0.1:5672/vhost, without options, and "
             "with %-escapes in a password"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import uuid
 from collections.abc import Iterator
 
@@ -206,6 +207,9 @@ def test_both_documents_tell_the_same_of_jobs(documents):
     assert post["parameters"][0]["name"] == "Idempotency-Key"
     assert {"Location", "X-Request-ID"} <= {*post["responses"]["202"]["headers"]}
     assert {"400", "409", "413", "415", "503"} <= {*post["responses"]}
+    known = ("unknown-job", "job-not-done", "idempotency-conflict", "job-queue-full", "jobs-unavailable")
+    responses = json.dumps([item for path, item in paths.items() if path.startswith("/jobs")])
+    assert [slug for slug in known if f"#/components/examples/{slug}" not in responses] == []
     assert schemas["JobRequest"]["properties"]["instances"]["maxItems"] == 1_000_000
     assert {*paths["/jobs/{id}/result.csv"]["get"]["responses"]["200"]["content"]} == {"text/csv"}
     for schema in schemas.values():

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from granian_limits import GRANIAN
 from promises import memory
 from test_added_routes import NAMES, start
 from wire import Answer, Connection, chunked_bytes, request_bytes
@@ -125,8 +124,6 @@ def test_one_that_stops_is_refused_after_its_time(server):
 
 def test_one_that_goes_on_may_take_longer_than_others(server):
     """Four seconds, at twice the speed that is asked for, where a whole request has one."""
-    if GRANIAN:
-        pytest.skip("granian holds a body to no time")
     with Connection(server.url) as connection:
         connection.send(head(4 * 32768))
         for _ in range(16):

@@ -42,6 +42,9 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "curl --cacert": "tests/deploy/test_proxy.py asks both sites with curl",
     "docker compose --profile proxy": "tests/deploy/test_docker.py looks at the classroom",
     "MaxRetentionSec": "a setting of the system's journal",
+    "JOBS=on python -m apps.fastapi_app": "tests/contract/test_jobs.py starts servers and a worker so",
+    "WORKER_PORT=8003": "tests/jobs starts several workers of one folder",
+    "BROKER_URL=amqp": "tests/jobs/test_worker.py starts workers with these settings",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
 BASH = shutil.which("bash")

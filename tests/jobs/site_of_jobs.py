@@ -28,7 +28,9 @@ class Site:
     def __init__(self, folder: Path, model: Path, **settings: str) -> None:
         basic = {"JOBS_FOLDER": str(folder / "jobs"), "JOBS_LEASE_SECONDS": str(LEASE), "LOG_FORMAT": "json"}
         self.env = {**basic, "JOBS_CHUNK_ROWS": "10", "MODEL_PATH": str(model), **settings}
-        self.settings = Settings(**{name.lower(): text for name, text in self.env.items() if name.isupper()})
+        known = {name: text for name, text in self.env.items() if name.lower() in Settings.model_fields}
+        own = {name.lower(): text for name, text in known.items()}
+        self.settings = Settings(**own)
         self.log = configure(self.settings)
         self.model = load_path(model)
         self.serving = Serving(self.model)

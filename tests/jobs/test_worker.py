@@ -1,4 +1,4 @@
-"""Jobs with real workers: the embedded default, and RabbitMQ with results in Redis. What may die is killed."""
+"""Jobs with real workers: the embedded default, and RabbitMQ with results in Redis, each killed."""
 
 import json
 import os

@@ -3,6 +3,8 @@
 from celery.worker import consumer
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
 
+from apps.service.jobs.queue import dead_letters
+
 
 class Consumer(consumer.Consumer):
     class Blueprint(consumer.Consumer.Blueprint):
@@ -11,6 +13,13 @@ class Consumer(consumer.Consumer):
             for step in consumer.Consumer.Blueprint.default_steps
             if step.partition(":")[2] != DelayedDelivery.__name__  # 28 queues for delays that nobody asks for
         ]
+
+    def connect(self):
+        """To the broker, once it answers; where refused messages go is there from then on."""
+        connection = super().connect()
+        if connection.transport.driver_type == "amqp":
+            dead_letters().bind(connection.default_channel).declare()
+        return connection
 
     def on_decode_error(self, message, exc) -> None:
         self._refuse(message, type(exc).__name__)

@@ -39,11 +39,22 @@ UPLOAD = {
         "required": True,
         "content": {
             JSON: {"schema": {"$ref": "#/components/schemas/JobRequest"}},
-            CSV: {"schema": {"type": "string"}},
+            CSV: {
+                "schema": {
+                    "type": "string",
+                    "description": "a line with the names of the features in any order, and one for each row",
+                }
+            },
             FORM: {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "string", "contentMediaType": CSV}},
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "contentMediaType": CSV,
+                            "description": "the rows, as CSV; as JSON where its type says so",
+                        }
+                    },
                     "required": ["file"],
                 }
             },

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SADeprecationWarning
 from sqlalchemy.orm import configure_mappers
 
-from apps.service.databases import prepare_sqlite
+from apps.service.databases import hurry_sqlite, prepare_sqlite
 
 SCHEME = "servelab"
 TRANSPORT_ALIASES[SCHEME] = f"{__name__}:Transport"
@@ -25,7 +25,7 @@ class Channel(sqlalchemy.Channel):
     def _engine_from_config(self) -> Engine:
         engine = super()._engine_from_config()
         event.listen(engine, "connect", prepare_sqlite)
-        event.listen(engine, "connect", hurry)
+        event.listen(engine, "connect", hurry_sqlite)  # what is lost so, the sweeper sends again
         return engine
 
     def _get(self, queue: str) -> dict:
@@ -39,8 +39,3 @@ class Channel(sqlalchemy.Channel):
 class Transport(sqlalchemy.Transport):
     Channel = Channel
     polling_interval = 0.1  # seconds
-
-
-def hurry(connection, _) -> None:
-    """A power failure may cost the last messages, which the sweeper sends again."""
-    connection.execute("PRAGMA synchronous = NORMAL").close()

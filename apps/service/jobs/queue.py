@@ -56,10 +56,8 @@ def celery_of(settings) -> Celery:
         worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
-        worker_consumer="apps.service.jobs.consumer:Consumer",
     )
     if settings.broker_url:
-        dead = Exchange(DEAD, "fanout", durable=True)
         arguments = {
             "x-queue-type": "quorum",
             "x-dead-letter-exchange": DEAD,
@@ -75,8 +73,11 @@ def celery_of(settings) -> Celery:
             task_default_exchange=NAME,
             task_default_routing_key=NAME,
         )
-        app.conf.servelab_dead = Queue(DEAD, dead, "", queue_arguments={"x-queue-type": "quorum"})
     return app
+
+
+def dead_letters() -> Queue:
+    return Queue(DEAD, Exchange(DEAD, "fanout", durable=True), "", queue_arguments={"x-queue-type": "quorum"})
 
 
 class Calls:

@@ -5,7 +5,7 @@ is true once."""
 
 from pathlib import Path
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from apps.service import databases
@@ -114,9 +114,14 @@ class OutputRecord(Base):
 
 
 class Database(databases.Database):
-    def __init__(self, url: str | None, folder: Path, log=None) -> None:
-        """As databases.Database, with jobs.db in `folder`."""
+    """The database of jobs."""
+
+    def __init__(self, url: str | None, folder: Path, log=None, durable: bool = True) -> None:
+        """As databases.Database, with jobs.db in `folder`. Not `durable`: a power failure may undo the last
+        of this process's transactions in a SQLite file. A worker's may be: its chunks are then done again."""
         super().__init__(url, folder / "jobs.db", "jobs", Unavailable, log)
+        if not durable and self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", databases.hurry_sqlite)
 
     def create_tables(self) -> None:
         """What is not there yet. Raises Unavailable."""

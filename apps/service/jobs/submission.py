@@ -320,12 +320,12 @@ class Receiving:
             pass
 
 
-def stores_of(settings, log) -> tuple[Database, Results]:
+def stores_of(settings, log, durable: bool = True) -> tuple[Database, Results]:
     """The database of jobs, with its tables, and where results are. Raises SettingsError."""
     folder = Path(settings.jobs_folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = Database(settings.database_url, folder, log)
+        database = Database(settings.database_url, folder, log, durable)
         database.create_tables()
     except DatabaseError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from None
