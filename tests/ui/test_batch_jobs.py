@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from playwright.sync_api import Browser, Page, expect
 from scripted import press, said
 from streamlit.testing.v1 import AppTest
 
+from apps.service.settings import Settings
 from ui import job_panels, rows, servers
 from ui.card import read_card
 from ui.jobs import Fault, Job
 from ui.sign_in import SignIn
 from ui.submission import Submission
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = "sepal length,sepal width,petal length,petal width"
 KINDS = {
     "laptop": {"viewport": looks.LAPTOP, "color_scheme": "light"},
@@ -179,6 +182,12 @@ def test_a_job_from_sending_to_its_answers(batch, running):
         == 2000
     )
     assert not app.exception
+
+
+def test_a_file_may_be_as_large_as_a_job():
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    most = Settings.model_fields["jobs_max_bytes"].default
+    assert 0.95 * most < config["server"]["maxUploadSize"] * 2**20 <= most
 
 
 def test_the_same_file_twice_is_one_job(running):
