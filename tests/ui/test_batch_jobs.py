@@ -330,6 +330,7 @@ def test_in_a_browser(browser: Browser, running: Servers, ui: Server, kind: str,
 def send(window: Page, content: bytes, name: str) -> None:
     window.get_by_role("tab", name="A CSV file").click()
     expect(window.get_by_text("takes the file as a job")).to_be_visible()
+    expect(window.locator("input[type=file]")).to_have_count(1)  # for a moment the one before is there, too
     file = {"name": name, "mimeType": "text/csv", "buffer": content}
     window.locator("input[type=file]").set_input_files(file)
     expect(window.get_by_text("Nothing wrong was found")).to_be_visible()
