@@ -148,6 +148,20 @@ WORDS = {
         "did not get its model's answer in time.",
         "Try again, with fewer rows if there were many.",
     ),
+    "job-queue-full": (
+        "has as many jobs waiting as it takes.",
+        AGAIN + " Or cancel one that nobody needs any more.",
+    ),
+    "jobs-unavailable": ("does not reach its jobs for now. It has kept them.", AGAIN),
+    "unknown-job": (
+        "has no such job: it is too old, or somebody else's.",
+        "Choose another of the list, or send the file again.",
+    ),
+    "job-not-done": ("has no answers to that job", "Look at how far it is."),
+    "idempotency-conflict": (
+        "has a job of the same key, with another content.",
+        "Choose the file again and send it.",
+    ),
 }
 ENDED = (
     "does not take the credentials of this page any more: they have expired, or were revoked.",

@@ -44,11 +44,16 @@ def answer(name: str, now: list[float], then: list[float], *, shown: bool = Fals
         place.caption(":material/history: **This answers the earlier values.** Send it again for these.")
     if shown:
         with place:
-            in_browser(
-                f"document.querySelector('.st-key-answer-{name}')?.scrollIntoView("
-                "{block: innerWidth > 640 ? 'nearest' : 'start'})"
-            )
+            scroll_to(f"answer-{name}")
     return place
+
+
+def scroll_to(key: str) -> None:
+    """Have the browser scroll to a container of this key; to be called in it."""
+    in_browser(
+        f"document.querySelector('.st-key-{key}')?.scrollIntoView("
+        "{block: innerWidth > 640 ? 'nearest' : 'start'})"
+    )
 
 
 def in_browser(script: str) -> None:

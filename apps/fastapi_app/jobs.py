@@ -79,7 +79,7 @@ async def cancel(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
 async def result_json(id: str, owner: OwnerDep, service: ServiceDep, request_id: RequestIdDep) -> Response:
     """Its result as JSON, as /predict/batch would answer"""
     parts = await asyncio.to_thread(downloads.json_result, service.jobs, owner, id, request_id)
-    return StreamingResponse(parts, media_type="application/json")
+    return StreamingResponse(parts, media_type="application/json", headers=downloads.attachment(id, "json"))
 
 
 @router.get("/jobs/{id}/result.csv", response_class=Response, responses=problems(*RESULT) | CSV_RESULT)
@@ -87,4 +87,4 @@ async def result_json(id: str, owner: OwnerDep, service: ServiceDep, request_id:
 async def result_csv(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
     """Its result as CSV, a line for each row"""
     parts = await asyncio.to_thread(downloads.csv_result, service.jobs, owner, id)
-    return StreamingResponse(parts, media_type="text/csv", headers=downloads.attachment(id))
+    return StreamingResponse(parts, media_type="text/csv", headers=downloads.attachment(id, "csv"))

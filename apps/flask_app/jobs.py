@@ -80,7 +80,7 @@ def cancel(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
 def result_json(id: str, owner: OwnerDep, service: ServiceDep, request_id: RequestIdDep) -> Response:
     """Its result as JSON, as /predict/batch would answer"""
     parts = downloads.json_result(service.jobs, owner, id, request_id)
-    return Response(parts, mimetype="application/json")
+    return Response(parts, mimetype="application/json", headers=downloads.attachment(id, "json"))
 
 
 @router.get("/jobs/<id>/result.csv")
@@ -89,4 +89,4 @@ def result_json(id: str, owner: OwnerDep, service: ServiceDep, request_id: Reque
 def result_csv(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
     """Its result as CSV, a line for each row"""
     parts = downloads.csv_result(service.jobs, owner, id)
-    return Response(parts, mimetype="text/csv", headers=downloads.attachment(id))
+    return Response(parts, mimetype="text/csv", headers=downloads.attachment(id, "csv"))

@@ -28,9 +28,9 @@ def csv_result(jobs: Jobs, owner: Owner, id: str) -> Iterator[bytes]:
     return csv_parts(jobs.result(owner, id), jobs.model_of(owner, id))
 
 
-def attachment(id: str) -> dict[str, str]:
+def attachment(id: str, kind: str) -> dict[str, str]:
     """What has a browser save a result, and not show it."""
-    return {"Content-Disposition": f'attachment; filename="job-{id}.csv"'}
+    return {"Content-Disposition": f'attachment; filename="job-{id}.{kind}"'}
 
 
 def json_parts(
