@@ -101,7 +101,7 @@ def iris() -> tuple[Card, dict]:
             tracing,
             model,
             gate,
-            jobs_of(options, log, counted),
+            jobs=jobs_of(options, log, counted),
         )
         model.start(wait=SECONDS_TO_LOAD)
         app = create_app(service)

@@ -1,11 +1,15 @@
 """What every page has around it, and which of them is shown; app.py starts it."""
 
+import sys
 from pathlib import Path
 
 import streamlit as st
 
-from ui import history, page, visit
-from ui.servers import servers
+# Altair imports jsonschema, which for the formats of addresses would build a grammar: a second, for nothing.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+from ui import history, page, visit  # noqa: E402
+from ui.servers import servers  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 

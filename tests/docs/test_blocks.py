@@ -119,12 +119,12 @@ def test_the_python_example(live, project):
     assert said.count("200 {'prediction': [0], 'label': 'setosa', ") == 2
 
 
-@pytest.mark.parametrize("holding", ['"prediction": [0], "label"', '"type": "/problems/invalid-input"'])
+@pytest.mark.parametrize("holding", ['"prediction": [0], "label"', '"detail": "expected 4 features'])
 def test_the_answers_shown_are_those_that_come(full, holding):
     shown = json.loads(
         {
             '"prediction": [0], "label"': block("json", '"prediction": [0], "label"'),
-            '"type": "/problems/invalid-input"': block("json", '"type": "/problems/invalid-input"'),
+            '"detail": "expected 4 features': block("json", '"detail": "expected 4 features'),
         }[holding]
     )
     features = [5.1, 3.5, 1.4, 0.2] if "prediction" in shown else [5.1, 3.5, 1.4]
