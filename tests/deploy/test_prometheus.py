@@ -83,7 +83,7 @@ def test_the_dashboard_is_the_one_that_its_source_writes():
 
 
 @needs
-def test_prometheus_scrapes_the_servers_and_a_worker_and_answers_the_dashboards_questions(
+def test_prometheus_scrapes_all_and_answers_the_dashboards_questions(
     iris_root, tmp_path
 ):
     ports = {"fastapi": free_port(), "flask": free_port()}
