@@ -13,6 +13,7 @@ LONGEST = (
     "tests/ui/test_browser.py",
     "tests/kit",
     "tests/docs/test_book.py",
+    "notebooks/11",
     "notebooks/08",
     "tests/contract/test_lifecycle.py",
     "tests/contract/test_workers.py",

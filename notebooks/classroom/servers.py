@@ -213,17 +213,22 @@ class Server:
 
 
 def start(
-    name: str, *, env: Mapping[str, str] | None = None, wait: Literal["health", "port"] = "health"
+    name: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    wait: Literal["health", "port"] = "health",
+    label: str = "",
 ) -> Server:
     """Start a server and return it when it is ready; `stop()` it when done.
 
-    Starting the same kind again, as when a cell is run twice, stops the one started before. `env` adds to
-    the environment, for instance {"MODEL_PATH": "other.pkl"} (relative to the project's folder).
+    Starting the same kind again, as when a cell is run twice, stops the one started before, unless it had
+    another `label`. `env` adds to the environment, for instance {"MODEL_PATH": "other.pkl"} (relative to the
+    project's folder).
     """
-    if name in _started:
-        _started.pop(name).stop()
+    if (name, label) in _started:
+        _started.pop((name, label)).stop()
     server = Server(name, env=env)
-    _started[name] = server
+    _started[name, label] = server
     try:
         server.wait(wait)
     except BaseException:
@@ -283,7 +288,7 @@ def stop_all() -> None:
 
 
 _running: list[Server] = []
-_started: dict[str, Server] = {}
+_started: dict[tuple[str, str], Server] = {}
 
 
 @atexit.register

@@ -168,13 +168,16 @@ def test_a_taken_port_is_passed_over():
 # --- nothing outlives the Python that started it
 
 
-def test_starting_again_stops_the_one_before_and_serving_does_not(fake):
+def test_starting_again_stops_the_one_before_of_its_label_and_serving_does_not(fake):
     name = fake()
     first = start(name, env=health())
     with serve(name, env=health()) as beside:
         second = start(name, env=health())
         assert not first.alive and beside.alive and second.alive
+    other = start(name, env=health(), label="other")
+    assert second.alive and other.alive
     second.stop()
+    other.stop()
 
 
 def test_one_that_ignores_the_request_to_end_is_killed_with_its_children(fake):
