@@ -83,9 +83,7 @@ def test_the_dashboard_is_the_one_that_its_source_writes():
 
 
 @needs
-def test_prometheus_scrapes_all_and_answers_the_dashboards_questions(
-    iris_root, tmp_path
-):
+def test_prometheus_scrapes_all_and_answers_the_dashboards_questions(iris_root, tmp_path):
     ports = {"fastapi": free_port(), "flask": free_port()}
     model = {"MODEL_PATH": str(iris_root / "model.pkl")}
     with (
