@@ -165,7 +165,7 @@ def test_every_metric_is_in_it(book, tmp_path):
     ask = (
         "from apps.service.metrics import Metrics; from apps.service.jobs.counted import WorkerMetrics; "
         "from prometheus_client import generate_latest as latest; "
-        "print(*[latest(one.registry).decode() for one in (Metrics('x'), WorkerMetrics())])"
+        "print(*[latest(one.registry).decode() for one in (Metrics('x'), WorkerMetrics())], sep='')"
     )
     told = python("-c", ask).stdout
     names = {name.removesuffix("_total") for name in re.findall(r"^# HELP (\w+) ", told, re.MULTILINE)}
