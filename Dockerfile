@@ -20,7 +20,7 @@ COPY requirements.txt ./
 FROM with-uv AS serving-env
 RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn httptools uvloop flask waitress \
     pydantic-settings msgspec structlog prometheus-client opentelemetry-sdk opentelemetry-exporter-otlp-proto-http \
-    onnxruntime scikit-learn joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy limits[redis]
+    onnxruntime scikit-learn joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy redis psycopg[binary]
 
 FROM with-uv AS ui-env
 RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx prometheus-client

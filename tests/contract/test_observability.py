@@ -194,6 +194,7 @@ def test_the_metrics_are_right_after_known_traffic(name, iris_env):
     assert names <= documented() and documented() - names == {
         "model_load_failures_total",
         "requests_limited_total",
+        "cache_requests_total",
     }
 
 
