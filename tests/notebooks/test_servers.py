@@ -150,7 +150,7 @@ def test_a_server_that_died_says_so_when_it_is_asked(fake):
 def test_names_that_do_not_exist_are_answered_with_those_that_do():
     before = list(servers._running)
     with (
-        pytest.raises(ValueError, match="fastapi, flask, minimal_fastapi, minimal_flask, ui, lab"),
+        pytest.raises(ValueError, match="fastapi, flask, worker, minimal_fastapi, minimal_flask, ui, lab"),
         serve("django"),
     ):
         pass
