@@ -57,6 +57,14 @@ ACCESS = {  # and every limit, none of which is reached
 }
 SERVER = {"HOST": "127.0.0.1", "PORT": "{port}", "METRICS_PORT": "0", "LOG_FORMAT": "json"}
 
+
+def full(framework: str, which: str = "", settings: dict[str, str] | None = None, **more) -> Contender:
+    """A full server; `which` goes on with its name."""
+    command = [PYTHON, "-m", f"apps.{framework.lower()}_app"]
+    env = SERVER | (settings or {})
+    return Contender(f"{framework} full{which}", command, "/predict", f"{framework} hello", BODY, env, **more)
+
+
 CONTENDERS = [
     Contender("bare ASGI, uvicorn", uvicorn("bare_asgi"), "/"),
     Contender("bare WSGI, waitress", waitress("bare_wsgi"), "/"),
@@ -81,56 +89,13 @@ CONTENDERS = [
         BODY,
         SERVER,
     ),
-    Contender("FastAPI full", [PYTHON, "-m", "apps.fastapi_app"], "/predict", "FastAPI hello", BODY, SERVER),
-    Contender(
-        "FastAPI full, no log lines",
-        [PYTHON, "-m", "apps.fastapi_app"],
-        "/predict",
-        "FastAPI hello",
-        BODY,
-        SERVER | {"LOG_LEVEL": "warning"},
-    ),
-    Contender(
-        "FastAPI full, tracing 1 in 100",
-        [PYTHON, "-m", "apps.fastapi_app"],
-        "/predict",
-        "FastAPI hello",
-        BODY,
-        SERVER | TRACED,
-    ),
-    Contender(
-        "FastAPI full, tracing all",
-        [PYTHON, "-m", "apps.fastapi_app"],
-        "/predict",
-        "FastAPI hello",
-        BODY,
-        SERVER | TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
-    ),
-    Contender(
-        "FastAPI full, access and limits",
-        [PYTHON, "-m", "apps.fastapi_app"],
-        "/predict",
-        "FastAPI hello",
-        BODY,
-        SERVER | ACCESS,
-        has_key=True,
-    ),
-    Contender(
-        "FastAPI full, cache",
-        [PYTHON, "-m", "apps.fastapi_app"],
-        "/predict",
-        "FastAPI hello",
-        BODY,
-        SERVER | {"CACHE": "on"},
-    ),
-    Contender(
-        "FastAPI full, scikit-learn",
-        [PYTHON, "-m", "apps.fastapi_app"],
-        "/predict",
-        "FastAPI hello",
-        BODY,
-        SERVER | {"MODEL_FORMAT": "joblib"},
-    ),
+    full("FastAPI"),
+    full("FastAPI", ", no log lines", {"LOG_LEVEL": "warning"}),
+    full("FastAPI", ", tracing 1 in 100", TRACED),
+    full("FastAPI", ", tracing all", TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}),
+    full("FastAPI", ", access and limits", ACCESS, has_key=True),
+    full("FastAPI", ", cache", {"CACHE": "on"}),
+    full("FastAPI", ", scikit-learn", {"MODEL_FORMAT": "joblib"}),
     Contender("Flask hello", waitress("flask_hello"), "/hello", "Flask hello"),
     Contender("Flask hello, one send", waitress("flask_hello", send_bytes=16384), "/hello", "Flask hello"),
     Contender("Flask hello, granian", granian("benchmarks.servers.flask_hello:app"), "/hello"),
@@ -145,7 +110,7 @@ CONTENDERS = [
         BODY,
         SERVER,
     ),
-    Contender("Flask full", [PYTHON, "-m", "apps.flask_app"], "/predict", "Flask hello", BODY, SERVER),
+    full("Flask"),
     Contender(
         "Flask full, granian",
         [PYTHON, "-m", "apps.flask_app"],
@@ -154,53 +119,10 @@ CONTENDERS = [
         BODY,
         SERVER | {"SERVER": "granian"},
     ),
-    Contender(
-        "Flask full, no log lines",
-        [PYTHON, "-m", "apps.flask_app"],
-        "/predict",
-        "Flask hello",
-        BODY,
-        SERVER | {"LOG_LEVEL": "warning"},
-    ),
-    Contender(
-        "Flask full, tracing 1 in 100",
-        [PYTHON, "-m", "apps.flask_app"],
-        "/predict",
-        "Flask hello",
-        BODY,
-        SERVER | TRACED,
-    ),
-    Contender(
-        "Flask full, tracing all",
-        [PYTHON, "-m", "apps.flask_app"],
-        "/predict",
-        "Flask hello",
-        BODY,
-        SERVER | TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
-    ),
-    Contender(
-        "Flask full, access and limits",
-        [PYTHON, "-m", "apps.flask_app"],
-        "/predict",
-        "Flask hello",
-        BODY,
-        SERVER | ACCESS,
-        has_key=True,
-    ),
-    Contender(
-        "Flask full, cache",
-        [PYTHON, "-m", "apps.flask_app"],
-        "/predict",
-        "Flask hello",
-        BODY,
-        SERVER | {"CACHE": "on"},
-    ),
-    Contender(
-        "Flask full, scikit-learn",
-        [PYTHON, "-m", "apps.flask_app"],
-        "/predict",
-        "Flask hello",
-        BODY,
-        SERVER | {"MODEL_FORMAT": "joblib"},
-    ),
+    full("Flask", ", no log lines", {"LOG_LEVEL": "warning"}),
+    full("Flask", ", tracing 1 in 100", TRACED),
+    full("Flask", ", tracing all", TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}),
+    full("Flask", ", access and limits", ACCESS, has_key=True),
+    full("Flask", ", cache", {"CACHE": "on"}),
+    full("Flask", ", scikit-learn", {"MODEL_FORMAT": "joblib"}),
 ]

@@ -2,8 +2,8 @@
 
 python kit.py up              set up, train a model if there is none, start everything, open the browser
                               with --access, the servers ask who comes
-python kit.py test            set up, then run the whole test suite (12 minutes on two cores), or with --quick
-                              a minute of it; other arguments go on to pytest
+python kit.py test            set up, then run the whole test suite (15 to 20 minutes on two cores), or
+                              with --quick a minute of it; other arguments go on to pytest
 python kit.py train wine      train and export a model
 python kit.py adopt m.pkl     make a model of your own servable
 python kit.py bench           how fast both servers are, against their frameworks' hello-worlds; two minutes
