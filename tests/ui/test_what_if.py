@@ -41,9 +41,11 @@ def test_one_request_says_where_the_answer_changes(pair):
 def test_all_rows_go_in_one_request(full_pair, monkeypatch):
     card, calls = client.model_card(full_pair[0]), []
     send = client.send
-    monkeypatch.setattr(client, "send", lambda *args, **more: calls.append(args[2]) or send(*args, **more))
+    monkeypatch.setattr(client, "send", lambda *args, **more: calls.append(args[:3]) or send(*args, **more))
     what_if.sweep(full_pair[0], card, ROW, 0)
-    assert calls == ["/predict/batch"]
+    # The page's threads that look at the counts, which other tests began, ask other addresses meanwhile.
+    to_the_server = [path for server, _, path in calls if server == full_pair[0]]
+    assert to_the_server == ["/predict/batch"]
 
 
 def test_what_the_server_refuses_is_its_own_words(full_pair):
