@@ -2,7 +2,6 @@
 
     python -m benchmarks.jobs                              the embedded default: workers are killed
     python -m benchmarks.jobs --full                       RabbitMQ, Redis, PostgreSQL and workers are killed
-    python -m benchmarks.jobs --million                    a million rows, against ONNX in this process
 
 Each job's rows are of that job alone, so that a row of another one, or one that is there twice, is seen."""
 
@@ -17,7 +16,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / part) for part in ("notebooks", "tests", "tests/jobs", "tests/contract")]
@@ -138,64 +136,14 @@ def fetch(site: Site, id: str, end: float) -> tuple[np.ndarray, np.ndarray] | No
     return None
 
 
-def million(rows: int) -> dict[str, float]:
-    """Seconds: rows from a CSV to a CSV, in this process; and the same through a job with one worker."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        export(train(datasets.load("iris")), folder / "iris")
-        site = Site(folder, folder / "iris", JOBS_CHUNK_ROWS="10000", JOBS_LEASE_SECONDS="10")
-        site.jobs.start()
-        stack.callback(site.stop)
-        worker = site.worker(LOG_LEVEL="warning")
-        many = np.random.default_rng(0).uniform(0.5, 7, (rows, 4)).round(1)
-        given = folder / "rows.csv"
-        np.savetxt(given, many, "%.1f", ",", header=",".join(site.serving.features), comments="")
-        began = time.perf_counter()
-        read = np.loadtxt(given, delimiter=",", skiprows=1)
-        np.savetxt(folder / "expected.csv", site.model.predict(read)[0], "%d")
-        in_process = time.perf_counter() - began
-        began = time.perf_counter()
-        receiving = site.receive()
-        for block in np.array_split(np.loadtxt(given, delimiter=",", skiprows=1), 16):
-            receiving.add(block)
-        job = receiving.accept("a million")
-        received = time.perf_counter()
-        peak, process = 0, psutil.Process(worker.process.pid)
-        before = process.memory_info().rss
-        while site.jobs.get(ANYBODY, job.id).state != "succeeded":
-            peak = max(peak, process.memory_info().rss)
-            time.sleep(0.05)
-        worked = time.perf_counter()
-        with (folder / "found.csv").open("w") as file:
-            for answers in site.jobs.result(ANYBODY, job.id):
-                np.savetxt(file, answers.predictions, "%d")
-        ended = time.perf_counter()
-        assert (folder / "found.csv").read_bytes() == (folder / "expected.csv").read_bytes()
-        return {
-            "in process, s": in_process,
-            "job, s": ended - began,
-            "of which received, s": received - began,
-            "of which worked, s": worked - received,
-            "of which fetched, s": ended - worked,
-            "rows/s in process": rows / in_process,
-            "rows/s as a job": rows / (ended - began),
-            "rows/s of the worker": rows / (worked - received),
-            "share": in_process / (ended - began),
-            "worker before, MB": before / 1e6,
-            "worker at most, MB": peak / 1e6,
-        }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
     parser.add_argument("--full", action="store_true", help="with RabbitMQ, Redis and PostgreSQL")
-    parser.add_argument("--million", action="store_true", help="measure speed and memory")
     parser.add_argument("--jobs", type=int, default=200)
-    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
     os.chdir(ROOT)
-    found = million(options.rows) if options.million else killed(options.full, options.jobs, options.seed)
+    found = killed(options.full, options.jobs, options.seed)
     for name, value in found.items():
         print(f"{name:<24}{value:>14,.{0 if isinstance(value, int) or value > 100 else 2}f}")
     return 1 if found.get("lost") or found.get("doubled") else 0

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
 
 import msgspec
 import numpy as np
@@ -48,7 +47,7 @@ def json_parts(
         members = b",".join(encode(name).replace(b"%", b"%%") + b":%s" for name in card.classes)
         yield b'],"probabilities":['
         yield from joined(
-            [b"{" + members % row + b"}" for row in zip(*map(texts, shares.T), strict=True)]
+            [b"{" + members % row + b"}" for row in zip(*columns_of(shares), strict=True)]
             for _, shares in read()
         )
     yield b'],"model":' + encode(model) + b',"request_id":' + encode(request_id) + b"}"
@@ -69,23 +68,28 @@ def csv_parts(answers: Iterable[Answers], card: Card) -> Iterator[bytes]:
     names += [f"probability_{name}" for name in card.classes] if card.has_probabilities else []
     yield line_of(names) + b"\r\n"
     told = {raw: line_of([raw, name]) for raw, name in zip(card.raw_labels, card.classes or [], strict=True)}
-    numbers = count(1)
+    first = 1
     for predictions, shares in answers:
-        columns = [[told[raw] for raw in predictions.tolist()] if told else texts(predictions)]
-        columns += [texts(shares)] if card.has_probabilities else []
-        lines = [
-            b"%d,%s" % (number, b",".join(cells))
-            for cells, number in zip(zip(*columns, strict=True), numbers, strict=False)
-        ]
-        yield b"\r\n".join([*lines, b""])
+        columns = [texts(np.arange(first, first + len(predictions)))]
+        columns += [[told[raw] for raw in predictions.tolist()] if told else texts(predictions)]
+        columns += columns_of(shares) if card.has_probabilities else []
+        line = b",".join([b"%s"] * len(columns)) + b"\r\n"
+        yield b"".join([line % row for row in zip(*columns, strict=True)])
+        first += len(predictions)
+
+
+def columns_of(shares: np.ndarray) -> list[list[bytes]]:
+    """The texts of each column."""
+    cells, width = texts(shares.ravel()), shares.shape[1]
+    return [cells[column::width] for column in range(width)]
 
 
 def texts(answers: np.ndarray) -> list[bytes]:
-    """Each answer, or each row of numbers with commas between, as JSON writes them."""
+    """Each answer as JSON writes it. `answers` has one dimension: a list of rows would be a million lists,
+    and as many reasons for Python to collect garbage."""
     if answers.dtype.kind not in "biuf":
         return [*map(encode, answers.tolist())]
-    ends, between = (2, b"],[") if answers.ndim == 2 else (1, b",")
-    return encode(answers.tolist())[ends:-ends].split(between)
+    return encode(answers.tolist())[1:-1].split(b",")
 
 
 def line_of(cells: list) -> bytes:
