@@ -92,6 +92,11 @@ class Failure:
     def problem(self) -> Problem | None:
         return self.exchange.problem if self.exchange else None
 
+    @property
+    def passes(self) -> bool:
+        """Whether the same request may be answered later, with nobody doing anything here."""
+        return self.exchange is None or self.exchange.status in (408, 425, 429) or self.exchange.status >= 500
+
 
 # What a problem means here, and what to do. Where the first part says it all, it ends with a full stop;
 # where it does not, what the server said follows it.

@@ -1,8 +1,9 @@
 """What a server says of its jobs: files of rows that it has accepted, and answers in its own time."""
 
 import re
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ OFF = "off"
 GOING_ON = ("queued", "running")
 STATES = (*GOING_ON, "succeeded", "failed", "cancelled")
 TO_READ, SILENCE = 1800.0, 60.0  # seconds: to send a file and to have it read; and without a sign of either
+SOON = 2.0  # seconds until a server is asked again that does not say when
 ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII).fullmatch
 
 
@@ -50,6 +52,21 @@ class Fault:
     line: int
     column: str
     message: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """In which a server is left alone after a `failure`: as long as it said, or else a moment."""
+
+    failure: Failure
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def over(self) -> bool:
+        exchange = self.failure.exchange
+        text = exchange.headers.get("retry-after", "") if exchange else ""
+        seconds = float(text) if text.isascii() and text.isdigit() and len(text) < 6 else SOON
+        return time.monotonic() >= self.begun + seconds
 
 
 def listed(server: Server) -> list[Job] | str | Failure:

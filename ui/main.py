@@ -33,6 +33,6 @@ with st.container(key="top", horizontal=True, gap="small"):  # Streamlit's own b
         st.page_link(link, width="content")
 if chosen.title != "Access":
     st.session_state.pop("new key", None)  # it was shown once
-page.mark_changes()
+page.prepare()
 chosen.run()
 page.end()

@@ -11,8 +11,8 @@ from secrets import token_hex
 
 import streamlit as st
 
-from ui.answers import Exchange, Failure
-from ui.jobs import Job
+from ui.answers import Exchange
+from ui.jobs import Job, Pause
 from ui.load import Trial
 from ui.load_runs import Run
 from ui.page import in_browser
@@ -43,15 +43,13 @@ class Recent:
 @dataclass
 class Watched:
     """What is known here of a job, beside what the server says: `since` when, by time.monotonic, it is as
-    `far` as it is; the `tally` of its answers; why the server `refused` to say more, and `until` when it is
-    left alone."""
+    `far` as it is, if that is known; the `tally` of its answers; the `pause` in which it is not asked for."""
 
     file: str = ""
-    far: tuple[str, int] = ("", 0)
+    far: tuple[str, int] | None = None
     since: float = 0.0
     tally: Tally | None = None
-    refused: Failure | None = None
-    until: float = 0.0
+    pause: Pause | None = None
 
     def look(self, job: Job) -> float:
         """For how many seconds the job has got no further."""
@@ -63,7 +61,8 @@ class Watched:
 @dataclass
 class Visit:
     """`load`: the load test that was started last; `loads`: those that have ended, the latest first.
-    `submission`: the file that was sent last; `chosen`: the id of the job that is shown, by server's URL."""
+    `submission`: the file that was sent last. By server's URL, `chosen`: the id of the job that is shown;
+    `pauses`: in which its jobs are not asked for."""
 
     name: str
     requests: deque[Recent] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
@@ -71,6 +70,7 @@ class Visit:
     loads: deque[Trial] = field(default_factory=lambda: deque(maxlen=MOST_LOADS))
     submission: Submission | None = None
     chosen: dict[str, str] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
     watched: OrderedDict[tuple[str, str], Watched] = field(default_factory=OrderedDict)
 
     def watch(self, server: Server, job: Job) -> Watched:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import batch, client, job_panels, jobs, page, rows, sign_in, visit
+from ui import batch, client, job_panels, job_upload, jobs, page, rows, sign_in, visit
 from ui.card import Card
 from ui.choice import about, choose
 from ui.notices import plain, show
@@ -21,18 +21,19 @@ def main() -> None:
     page.begin(
         "Batch",
         "Send many rows to a server at once, and read what it answers to each.",
-        {8: " has what many rows in one request are good for"},
+        {8: " has what many rows in one request are good for", 11: " what a job is, and why none is lost"},
     )
     server, other = choose(servers())
     card, failures = client.first_card([server, other])
+    here = visit.current()
     with st.container():  # always there, so that the fields below stay where they are
         for failure in failures:
             show(failure)
     if card is None:
         st.button("Try again", icon=":material/refresh:")
+        without_jobs(server, failures[0], told=True)
         return
     about(card)
-    here = visit.current()
     if here.submission and here.submission.job:
         job_panels.accepted(here, here.submission)
     listed = None if failures else jobs.listed(server)  # not what was said already
@@ -47,9 +48,18 @@ def main() -> None:
             read(sent)
     if isinstance(listed, list) and listed:
         job_panels.show_jobs(server, card, listed)
+    elif failures or isinstance(listed, client.Failure):
+        without_jobs(server, failures[0] if failures else listed, told=bool(failures))
     with st.container(key="panel-call"):
         st.header("The same call, from elsewhere", anchor=False)
         call(server, card, sent, isinstance(listed, list))
+
+
+def without_jobs(server: Server, failure: client.Failure, told: bool) -> None:
+    """Where jobs were shown before, they will be again."""
+    if server.url in visit.current().chosen:
+        look = client.model_card if told else jobs.listed
+        job_panels.not_listed(server, failure, lambda: look(server), told)
 
 
 def call(server: Server, card: Card, sent: Sent | None, has_jobs: bool) -> None:
@@ -94,7 +104,7 @@ def enter_file(server: Server, card: Card, listed: Listed) -> None:
             "worker predicts them while you do something else, with this page closed if you like."
         )
     else:
-        if isinstance(listed, client.Failure):
+        if isinstance(listed, client.Failure) and server.url not in visit.current().chosen:
             show(listed)
         st.caption(f"At most {rows.MOST:,} rows.")
     key = f"file:{card.key}:{st.session_state.get('files sent', 0)}"
@@ -103,7 +113,7 @@ def enter_file(server: Server, card: Card, listed: Listed) -> None:
     upload = st.file_uploader("CSV file", type=["csv", "txt"], key=key, max_upload_size=limit, disabled=busy)
     if busy:
         with st.container(key="running"):
-            job_panels.watch_submission(submission)
+            job_upload.watch_submission(submission)
         return
     sample = look(server, upload, card, as_job) if upload else None
     ready = bool(upload) and not (as_job and (sample is None or sample.faults))
@@ -118,9 +128,9 @@ def enter_file(server: Server, card: Card, listed: Listed) -> None:
             send(server, card, upload.getvalue())
     other_file = upload and submission and submission.key != key_of(server, upload)
     if submission and submission.server == server and not other_file:
-        job_panels.not_accepted(submission)
+        job_upload.not_accepted(submission)
     if listed == jobs.OFF:
-        job_panels.how_to_get_jobs(server)
+        job_upload.how_to_get_jobs(server)
 
 
 def look(server: Server, upload, card: Card, as_job: bool) -> rows.Sample | None:
