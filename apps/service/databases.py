@@ -51,7 +51,8 @@ class Database:
         self.answers = True  # as far as was last seen
 
     def create(self, tables: type[DeclarativeBase], first: Callable[[Session], None] | None = None) -> None:
-        """The tables that are not there yet, and with `first` what has to be in them. Raises `unavailable`."""
+        """The tables that are not there yet, and with `first` what has to be in them. Raises
+        `unavailable`."""
 
         def make() -> None:
             tables.metadata.create_all(self._engine)

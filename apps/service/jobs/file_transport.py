@@ -31,8 +31,8 @@ class Channel(sqlalchemy.Channel):
         return engine
 
     def _get_or_create(self, queue: str):
-        """A queue's record. kombu does not expect that another process creates it in the same moment: a worker
-        would end, and a server's channel be of no use any more."""
+        """A queue's record. kombu does not expect that another process creates it in the same moment: a
+        worker would end, and a server's channel be of no use any more."""
         try:
             return super()._get_or_create(queue)
         except IntegrityError:
