@@ -21,7 +21,7 @@ from apps.service.jobs.consumer import Consumer
 from apps.service.jobs.counted import WorkerMetrics
 from apps.service.jobs.probes import Probes
 from apps.service.jobs.queue import TASK, Calls
-from apps.service.jobs.submission import stores_of
+from apps.service.jobs.stores import stores_of
 from apps.service.jobs.sweeper import Sweeper
 from apps.service.jobs.work import Stopped, Work, with_luck
 from apps.service.logs import configure

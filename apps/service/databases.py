@@ -51,19 +51,19 @@ class Database:
         self.answers = True  # as far as was last seen
 
     def create(self, tables: type[DeclarativeBase], first: Callable[[Session], None] | None = None) -> None:
-        """The tables that are not there yet, and with `first` what has to be in them. Of several processes
-        that start at once, one creates a table, and the others fail and look again. Raises `unavailable`."""
-        for last in [*[False] * (TRIES - 1), True]:
-            try:
-                tables.metadata.create_all(self._engine)
-                if first is not None:
-                    with Session(self._engine) as session, session.begin():
-                        first(session)
-                return
-            except DBAPIError as error:
-                if last:
-                    raise self._unavailable(kind_of(error)) from None
-                time.sleep(0.2)
+        """The tables that are not there yet, and with `first` what has to be in them. Raises
+        `unavailable`."""
+
+        def make() -> None:
+            tables.metadata.create_all(self._engine)
+            if first is not None:
+                with Session(self._engine) as session, session.begin():
+                    first(session)
+
+        try:
+            in_turn(make)
+        except DBAPIError as error:
+            raise self._unavailable(kind_of(error)) from None
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -86,6 +86,18 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def in_turn(make: Callable[[], None]) -> None:
+    """What several processes do that start at once: one creates a table, and the others fail and look again.
+    Raises DBAPIError."""
+    for _ in range(TRIES - 1):
+        try:
+            make()
+            return
+        except DBAPIError:
+            time.sleep(0.2)
+    make()
 
 
 def options(url: URL) -> dict:

@@ -187,8 +187,15 @@ class Requests:
         return Problem("not-implemented", f"expected a method among {', '.join(sorted(METHODS))}")
 
     def too_large(self, limit: int | None = None) -> Problem:
-        limit = limit or self.settings.max_body_bytes
-        return Problem("content-too-large", f"expected a body of at most {limit} bytes")
+        """`limit`: of a body that is streamed."""
+        if limit is None:
+            most = self.settings.max_body_bytes
+            return Problem("content-too-large", f"expected a body of at most {most} bytes")
+        names = {getattr(self.settings, name): name.upper() for name in self.routes.streamed.values()}
+        told = (
+            f"expected a body of at most {limit} bytes ({names[limit]}), got more: send it in several parts"
+        )
+        return Problem("content-too-large", told)
 
     def too_slow(self, streamed: bool = False) -> Problem:
         if streamed:

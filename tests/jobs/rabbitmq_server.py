@@ -27,7 +27,8 @@ missing = pytest.mark.skipif(
 class RabbitMQ:
     """Can be killed, silenced, and started again at the same port with what it had."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, consumer_timeout: int = 1_800_000) -> None:
+        """`consumer_timeout`: milliseconds after which a message that nobody has confirmed goes to another."""
         self.port, self._folder = free_port(), folder
         epmd, distribution = free_port(), free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
@@ -40,7 +41,10 @@ class RabbitMQ:
             f"listeners.tcp.default = 127.0.0.1:{self.port}\n"
             "disk_free_limit.absolute = 50MB\nlog.console = false\n"
         )
-        (folder / "advanced.config").write_text("[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]}].\n")
+        (folder / "advanced.config").write_text(
+            "[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]},"
+            f" {{rabbit, [{{consumer_timeout, {consumer_timeout}}}, {{channel_tick_interval, 500}}]}}].\n"
+        )
         self._env = {
             **os.environ,
             "HOME": str(folder / "home"),
@@ -105,8 +109,8 @@ class RabbitMQ:
 
 
 @contextmanager
-def rabbitmq(folder: Path) -> Iterator[RabbitMQ]:
-    server = RabbitMQ(folder)
+def rabbitmq(folder: Path, **options: int) -> Iterator[RabbitMQ]:
+    server = RabbitMQ(folder, **options)
     try:
         yield server
     finally:

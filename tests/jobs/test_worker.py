@@ -1,4 +1,6 @@
-"""Jobs with real workers: the embedded default, and RabbitMQ with results in Redis, each killed."""
+"""Jobs with real workers: the embedded default, and RabbitMQ with results in Redis, each killed.
+
+The names in brackets are those of the cases in the group `jobs-celery-rabbitmq`."""
 
 import json
 import os
@@ -12,11 +14,13 @@ import numpy as np
 import pytest
 import redis_server
 from classroom.servers import Server
+from rabbitmq_server import missing, rabbitmq
 from site_of_jobs import ANYBODY, PATIENCE, Site, rows_of, site
+from sqlalchemy import update
 from waiting_model import QUICK, SLOW, Hold
 
 from apps.service.jobs.queue import DEAD, NAME, TASK
-from apps.service.jobs.records import Unavailable
+from apps.service.jobs.records import ChunkRecord, Unavailable
 from apps.service.problems import Problem
 from model_training import datasets
 from model_training.export import export
@@ -99,6 +103,8 @@ def lost(found: Site, id: str) -> None:
 
 
 def test_a_worker_is_killed_amid_a_chunk_and_another_does_it(tmp_path, waiting, hold, back):
+    """[worker-child-sigkill-reject, worker-parent-sigkill-acks-late] A worker here is one process. In the
+    file a message is gone once it is read, as with an early acknowledgement."""
     with slow_site(tmp_path, waiting, **back) as found:
         worker = found.worker()
         with hold:
@@ -110,6 +116,25 @@ def test_a_worker_is_killed_amid_a_chunk_and_another_does_it(tmp_path, waiting, 
         assert found.await_state(job.id, "succeeded").rows_done == 30
         assert_right(found, job.id)
         assert [line["attempt"] for line in chunks(other) if line["chunk"] == 1] == [2]
+
+
+@pytest.mark.parametrize("back", BACKS[:1], indirect=True)
+def test_a_chunk_whose_workers_are_all_killed_fails_its_job(tmp_path, waiting, hold, back):
+    """[worker-child-sigkill-early-ack] No message is left, and the job does not wait for ever."""
+    with slow_site(tmp_path, waiting, **back) as found:
+        with hold:
+            job = found.submit(SLOW_JOB)
+            with found.jobs.database.session() as session:
+                session.execute(update(ChunkRecord).values(last_attempt=2))  # five take longer
+            for _ in range(2):
+                (hold.folder / "predicting-began").unlink(missing_ok=True)
+                worker = found.worker()
+                hold.await_begin()
+                worker.process.kill()
+                assert ended(worker) == -signal.SIGKILL
+        found.worker()
+        job = found.await_state(job.id, "failed")
+        assert job.error == "chunk 2 was tried 2 times; its worker ended each time"
 
 
 def test_told_to_stop_a_worker_finishes_its_chunk(tmp_path, waiting, hold, back):
@@ -151,6 +176,8 @@ def test_what_it_cannot_finish_in_time_it_gives_back_and_told_twice_it_ends_at_o
 
 
 def test_messages_that_are_no_calls_are_refused_and_the_worker_lives(tmp_path, iris, back, request):
+    """[task-pickle, task-unknown-name]"""
+
     class Evil:
         def __reduce__(self):
             return os._exit, (66,)
@@ -188,7 +215,7 @@ def test_messages_that_are_no_calls_are_refused_and_the_worker_lives(tmp_path, i
 
 
 def test_a_job_has_the_model_that_it_was_submitted_to(tmp_path, iris_root):
-    """Another one lies at MODEL_PATH, and is served, before a worker begins."""
+    """Another one lies at MODEL_PATH before a worker begins."""
     folder = tmp_path / "model"
     iris = train(datasets.load("iris"))
     export(iris, folder)
@@ -249,6 +276,7 @@ def test_results_that_cannot_be_kept_are_kept_once_redis_is_back(tmp_path, waiti
 
 
 def test_a_broker_is_killed_amid_a_chunk_and_the_job_is_done_once(tmp_path, waiting, hold, broker):
+    """[broker-kill9-mid-task]"""
     with slow_site(tmp_path, waiting, BROKER_URL=broker.url) as found:
         worker = found.worker()
         with hold:
@@ -264,6 +292,31 @@ def test_a_broker_is_killed_amid_a_chunk_and_the_job_is_done_once(tmp_path, wait
         for one in (job, later):
             found.await_state(one.id, "succeeded", patience=2 * PATIENCE)
             assert_right(found, one.id)
+        done = [(line["job"], line["chunk"]) for line in chunks(worker)]
+        assert len(done) == len(set(done)) == 6
+
+
+@missing
+def test_a_broker_that_takes_a_busy_worker_for_dead_has_the_job_done_once(tmp_path, waiting, hold):
+    """[consumer-timeout] The broker closes the worker's channel, and gives the message to the next one."""
+    (tmp_path / "rabbitmq").mkdir()
+    with (
+        rabbitmq(tmp_path / "rabbitmq", consumer_timeout=3000) as broker,
+        slow_site(tmp_path, waiting, BROKER_URL=broker.url) as found,
+    ):
+        worker = found.worker()
+        with hold:
+            job = found.submit(SLOW_JOB)
+            hold.await_begin()
+            end = time.monotonic() + PATIENCE
+            while broker.count(NAME) < 2:  # the one that waits, and the one that was taken back
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        found.await_state(job.id, "succeeded")
+        assert_right(found, job.id)
+        later = found.submit(SLOW_JOB)
+        found.await_state(later.id, "succeeded")
+        assert worker.alive
         done = [(line["job"], line["chunk"]) for line in chunks(worker)]
         assert len(done) == len(set(done)) == 6
 

@@ -38,7 +38,19 @@ def pack_answers(answers: Answers) -> bytes:
     return buffer.getvalue()
 
 
-def answers_in(data: bytes) -> Answers:
-    """Raises ValueError, KeyError or BadZipFile for what is no answers."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as found:
-        return Answers(found["predictions"], found.get("probabilities"))
+def answers_in(data: bytes, rows: int) -> Answers:
+    """ValueError for what are not the answers for so many rows, as pack_answers has them. A byte that has
+    changed is seen: the format has a checksum."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as found:
+            answers = Answers(found["predictions"], found.get("probabilities"))
+        check_length(answers, rows)
+    except Exception as error:  # NumPy and zipfile have many
+        raise ValueError(f"no answers: {type(error).__name__}") from None
+    return answers
+
+
+def check_length(answers: Answers, rows: int) -> None:
+    """ValueError for other than one answer for each of so many rows."""
+    if any(part is not None and part.shape[:1] != (rows,) for part in answers):
+        raise ValueError("expected one answer for each row")

@@ -21,9 +21,9 @@ from apps.service.jobs.records import (
     JobRecord,
     ModelRecord,
     Unavailable,
+    end,
 )
 from apps.service.jobs.results import Results
-from apps.service.jobs.submission import end
 
 
 class Claim(NamedTuple):

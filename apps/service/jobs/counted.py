@@ -10,9 +10,15 @@ class WorkerMetrics:
         self.registry = registry = CollectorRegistry()
         self._chunks = Counter(
             "job_chunks",
-            "Chunks by what became of them: done, failed, lost to another worker or a cancel, or dropped, "
-            "where the message was about a chunk that nobody waits for",
+            "Chunks that this worker claimed, by what became of them: done, failed, or lost to another "
+            "worker or a cancel",
             ["state"],
+            registry=registry,
+        )
+        self._dropped = Counter(
+            "job_messages_dropped",
+            "Messages about a chunk that was done, taken or cancelled by then: they are sent again for "
+            "chunks that wait for long, and come again where a worker or the broker dies",
             registry=registry,
         )
         self._rows = Counter("job_rows", "Rows of chunks that are done", registry=registry)
@@ -23,6 +29,9 @@ class WorkerMetrics:
             registry=registry,
         )
         Gauge("app_info", "Which program this is", ["app"], registry=registry).labels("worker").set(1)
+
+    def dropped(self) -> None:
+        self._dropped.inc()
 
     def chunk(self, state: str, rows: int = 0, seconds: float | None = None) -> None:
         self._chunks.labels(state).inc()

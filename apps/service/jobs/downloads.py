@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
 
 from apps.service.jobs.arrays import Answers
-from apps.service.jobs.submission import Jobs, Owner
+from apps.service.jobs.job import Owner
+from apps.service.jobs.jobs import Jobs
 from model_training.card import Card
 
 encode = msgspec.json.encode
@@ -16,15 +17,14 @@ encode = msgspec.json.encode
 
 def json_result(jobs: Jobs, owner: Owner, id: str, request_id: str) -> Iterator[bytes]:
     """Raises Problem, as Jobs.result does, before the first part."""
-    first, card, model = [jobs.result(owner, id)], jobs.model_of(owner, id), jobs.get(owner, id).model
-    return json_parts(
-        lambda: first.pop() if first else jobs.result(owner, id), card, model.model_dump(), request_id
-    )
+    result = jobs.result(owner, id)
+    return json_parts(result, result.card, result.job.model.model_dump(), request_id)
 
 
 def csv_result(jobs: Jobs, owner: Owner, id: str) -> Iterator[bytes]:
     """Raises Problem, as Jobs.result does, before the first part."""
-    return csv_parts(jobs.result(owner, id), jobs.model_of(owner, id))
+    result = jobs.result(owner, id)
+    return csv_parts(result, result.card)
 
 
 def attachment(id: str, kind: str) -> dict[str, str]:
@@ -33,22 +33,22 @@ def attachment(id: str, kind: str) -> dict[str, str]:
 
 
 def json_parts(
-    read: Callable[[], Iterable[Answers]], card: Card, model: dict[str, str], request_id: str
+    answers: Iterable[Answers], card: Card, model: dict[str, str], request_id: str
 ) -> Iterator[bytes]:
-    """The JSON of /predict/batch for these rows. `read` begins to read the result, and is called once for
-    each member, since the members of all rows stand one after the other."""
+    """The JSON of /predict/batch for these rows. The answers are gone through once for each member, since the
+    members of all rows stand one after the other."""
     yield b'{"prediction":['
-    yield from joined(texts(part) for part, _ in read())
+    yield from joined(texts(part) for part, _ in answers)
     if card.classes:
         label = {raw: encode(name) for raw, name in zip(card.raw_labels, card.classes, strict=True)}
         yield b'],"label":['
-        yield from joined([label[raw] for raw in part.tolist()] for part, _ in read())
+        yield from joined([label[raw] for raw in part.tolist()] for part, _ in answers)
     if card.has_probabilities:
         members = b",".join(encode(name).replace(b"%", b"%%") + b":%s" for name in card.classes)
         yield b'],"probabilities":['
         yield from joined(
             [b"{" + members % row + b"}" for row in zip(*columns_of(shares), strict=True)]
-            for _, shares in read()
+            for _, shares in answers
         )
     yield b'],"model":' + encode(model) + b',"request_id":' + encode(request_id) + b"}"
 

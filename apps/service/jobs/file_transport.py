@@ -5,11 +5,12 @@ https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.sqla
 import warnings
 
 from kombu.transport import TRANSPORT_ALIASES, sqlalchemy
+from kombu.transport.sqlalchemy.models import metadata
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import SADeprecationWarning
+from sqlalchemy.exc import IntegrityError, SADeprecationWarning
 from sqlalchemy.orm import configure_mappers
 
-from apps.service.databases import hurry_sqlite, prepare_sqlite
+from apps.service.databases import hurry_sqlite, in_turn, prepare_sqlite
 
 SCHEME = "servelab"
 TRANSPORT_ALIASES[SCHEME] = f"{__name__}:Transport"
@@ -26,7 +27,17 @@ class Channel(sqlalchemy.Channel):
         engine = super()._engine_from_config()
         event.listen(engine, "connect", prepare_sqlite)
         event.listen(engine, "connect", hurry_sqlite)  # what is lost so, the sweeper sends again
+        in_turn(lambda: metadata.create_all(engine))
         return engine
+
+    def _get_or_create(self, queue: str):
+        """A queue's record. kombu does not expect that another process creates it in the same moment: a
+        worker would end, and a server's channel be of no use any more."""
+        try:
+            return super()._get_or_create(queue)
+        except IntegrityError:
+            self.session.rollback()
+            return super()._get_or_create(queue)
 
     def _get(self, queue: str) -> dict:
         """The next message. Raises Empty."""
@@ -34,6 +45,11 @@ class Channel(sqlalchemy.Channel):
         self._query_all(queue).filter(self.message_cls.visible.is_(False)).delete()
         self.session.commit()
         return payload
+
+    def close(self) -> None:
+        super().close()
+        if self._session is not None:
+            self._session.close()
 
 
 class Transport(sqlalchemy.Transport):

@@ -9,13 +9,14 @@ dead-letter queue, for a person to look at."""
 
 import queue
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu import Connection, Exchange, Queue
 
 from apps.service.jobs.file_transport import SCHEME
 
@@ -25,6 +26,7 @@ DELIVERIES = 20
 MOST_MESSAGES = 100_000  # beyond, RabbitMQ refuses them
 CONFIRM_SECONDS = 5
 LAST_SECONDS = 2
+LOOK_SECONDS = 1  # between two looks whether the broker's queue is full
 
 
 class Call(NamedTuple):
@@ -46,6 +48,7 @@ def celery_of(settings) -> Celery:
         broker_heartbeat=0,  # would come from another thread; TCP's keepalive tells that a broker is gone
         broker_connection_max_retries=None,  # for ever
         broker_connection_retry_on_startup=True,
+        broker_channel_error_retry=True,  # RabbitMQ closes a channel after its consumer_timeout
         result_backend=None,  # results are where RESULTS_URL says
         task_ignore_result=True,
         task_serializer="json",
@@ -89,6 +92,9 @@ class Calls:
         self._log, self._quiet = log, False
         self._waiting: queue.Queue[Call | None] = queue.Queue(maxsize=1000)
         self._thread: threading.Thread | None = None
+        self._watched = bool(settings.broker_url)
+        self._watch: Connection | None = None
+        self.full = False  # the broker's queue, when it was last looked at
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="calls", daemon=True)
@@ -135,5 +141,33 @@ class Calls:
         return True
 
     def _run(self) -> None:
-        while (call := self._waiting.get()) is not None:
+        next_look = time.monotonic()
+        while True:
+            if self._watched and time.monotonic() >= next_look:
+                self.full = self._is_full()
+                next_look = time.monotonic() + LOOK_SECONDS
+            try:
+                call = self._waiting.get(timeout=LOOK_SECONDS if self._watched else None)
+            except queue.Empty:
+                continue
+            if call is None:
+                break
             self.send(call)
+        self._forget_watch()
+
+    def _is_full(self) -> bool:
+        """Whether the broker would refuse a message. False where it does not say: jobs are taken then."""
+        try:
+            if self._watch is None:
+                timeouts = {"read_timeout": CONFIRM_SECONDS, "write_timeout": CONFIRM_SECONDS}
+                self._watch = self.celery.connection_for_write(transport_options=timeouts)
+            with self._watch.channel() as channel:
+                return channel.queue_declare(NAME, passive=True).message_count >= MOST_MESSAGES
+        except Exception:  # as above; or nobody has created the queue yet
+            self._forget_watch()
+            return False
+
+    def _forget_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.collect(LAST_SECONDS)

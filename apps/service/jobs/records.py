@@ -3,10 +3,20 @@
 Whatever is done twice (a message delivered again, a worker taken for dead) meets an UPDATE with a WHERE that
 is true once."""
 
+import time
 from pathlib import Path
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, event
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    delete,
+    event,
+    update,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from apps.service import databases
 from apps.service.problems import Problem
@@ -126,3 +136,13 @@ class Database(databases.Database):
     def create_tables(self) -> None:
         """What is not there yet. Raises Unavailable."""
         self.create(Base)
+
+
+def end(session: Session, id: str, state: str, error: str | None = None) -> bool:
+    """A job that has not ended does so, without a result. Whether it was one."""
+    told = {"state": state, "finished_at": time.time(), "error": error}
+    open_one = (JobRecord.id == id, JobRecord.state.in_(ACCEPTED))
+    if not session.execute(update(JobRecord).where(*open_one).values(**told)).rowcount:
+        return False
+    session.execute(delete(ChunkRecord).where(ChunkRecord.job_id == id))
+    return True

@@ -8,8 +8,15 @@ from itertools import groupby
 from sqlalchemy import delete, exists, select, update
 
 from apps.service.jobs.queue import Call, Calls
-from apps.service.jobs.records import ACCEPTED, ChunkRecord, Database, JobRecord, ModelRecord, Unavailable
-from apps.service.jobs.submission import end
+from apps.service.jobs.records import (
+    ACCEPTED,
+    ChunkRecord,
+    Database,
+    JobRecord,
+    ModelRecord,
+    Unavailable,
+    end,
+)
 
 AT_ONCE = 1000  # chunks
 RECEIVING_SECONDS = 600  # in which more rows have to come

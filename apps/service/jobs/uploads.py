@@ -12,8 +12,9 @@ import numpy as np
 from apps.service.bodies import check_encoding
 from apps.service.jobs.csv_rows import CsvRows
 from apps.service.jobs.file_part import FilePart
+from apps.service.jobs.job import Job, Owner
 from apps.service.jobs.json_rows import JsonRows
-from apps.service.jobs.submission import Job, Owner, Receiving
+from apps.service.jobs.receiving import Receiving
 from apps.service.model import Serving
 from apps.service.problems import Problem
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from apps.service.jobs.arrays import Answers
+from apps.service.jobs.arrays import Answers, check_length
 from apps.service.jobs.chunks import Chunks, Claim
 from apps.service.jobs.records import Unavailable
 from apps.service.model import REASONS
@@ -53,7 +53,7 @@ class Work:
         Stopped."""
         claim = self._patiently(lambda: self._chunks.claim(job_id, number))
         if claim is None:
-            self._metrics.chunk("dropped")
+            self._metrics.dropped()
             return
         trace = self._tracing.consume(traceparent)
         self._current = claim, time.monotonic()
@@ -90,6 +90,7 @@ class Work:
                 return "lost"
             try:
                 answers = Answers(*model.predict(rows.astype(np.float32) if model.format == "onnx" else rows))
+                check_length(answers, claim.rows)
                 done = self._patiently(lambda: self._chunks.complete(claim, answers))
             except (Stopped, MemoryError):
                 raise
