@@ -61,6 +61,7 @@ def show_jobs(server: Server, card: Card, listed: list[Job]) -> None:
         if job.ended:
             ended(server, card, job)
         else:
+            here.watch(server, job).pause = None  # the server has just answered
             watch(server, job)
 
 
