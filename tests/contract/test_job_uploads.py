@@ -78,8 +78,8 @@ WRONG = {  # headers, body, status, problem, words of the detail
     "long json, range": (JSON, MANY[:-2] + b",[99,1,1,1]]}", 400, "out-of-range", "in row 25000"),
     "long json, infinite": (JSON, MANY[:-2] + b",[1e999,1,1,1]]}", 400, "out-of-range", "in row 25000"),
     "long json, no comma": (JSON, MANY[:-2] + b"[5,3,1,0]]}", 400, "invalid-input", "instances"),
-    "too many rows": (CSV, csv_of([ROW] * (MOST_ROWS + 1)), 413, "too-many-rows", f"at most {MOST_ROWS}"),
-    "too many bytes": (CSV, bytes(MOST_BYTES + 1), 413, "content-too-large", f"at most {MOST_BYTES} bytes"),
+    "too many rows": (CSV, csv_of([ROW] * (MOST_ROWS + 1)), 413, "too-many-rows", f"{MOST_ROWS} rows in a job (JOBS_MAX_ROWS)"),
+    "too many bytes": (CSV, bytes(MOST_BYTES + 1), 413, "content-too-large", f"{MOST_BYTES} bytes (JOBS_MAX_BYTES)"),
     "a key that is none": (JSON | {"Idempotency-Key": "a b"}, b"{}", 400, "invalid-input", "visible ASCII"),
     "a key that is empty": (JSON | {"Idempotency-Key": ""}, b"{}", 400, "invalid-input", "visible ASCII"),
     "a key that is long": (JSON | {"Idempotency-Key": "k" * 201}, b"{}", 400, "invalid-input", "200"),
@@ -175,7 +175,7 @@ def test_one_that_is_cut_off_leaves_nothing(server):
 
 
 def test_job_idempotency_key(servers):
-    """Whichever server is asked: same key and same rows, the same job; other rows, 409."""
+    """[job-idempotency-key] Whichever server is asked: same key and same rows, the same job; other rows, 409."""
     answers = [submit(server, [ROW], **{"Idempotency-Key": "k1"}) for server in servers.values()]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].json()["id"] == answers[1].json()["id"]
