@@ -78,8 +78,8 @@ WRONG = {  # headers, body, status, problem, words of the detail
     "long json, range": (JSON, MANY[:-2] + b",[99,1,1,1]]}", 400, "out-of-range", "in row 25000"),
     "long json, infinite": (JSON, MANY[:-2] + b",[1e999,1,1,1]]}", 400, "out-of-range", "in row 25000"),
     "long json, no comma": (JSON, MANY[:-2] + b"[5,3,1,0]]}", 400, "invalid-input", "instances"),
-    "too many rows": (CSV, csv_of([ROW] * (MOST_ROWS + 1)), 413, "too-many-rows", f"at most {MOST_ROWS}"),
-    "too many bytes": (CSV, bytes(MOST_BYTES + 1), 413, "content-too-large", f"at most {MOST_BYTES} bytes"),
+    "too many rows": (CSV, csv_of([ROW] * (MOST_ROWS + 1)), 413, "too-many-rows", "(JOBS_MAX_ROWS)"),
+    "too many bytes": (CSV, bytes(MOST_BYTES + 1), 413, "content-too-large", "(JOBS_MAX_BYTES)"),
     "a key that is none": (JSON | {"Idempotency-Key": "a b"}, b"{}", 400, "invalid-input", "visible ASCII"),
     "a key that is empty": (JSON | {"Idempotency-Key": ""}, b"{}", 400, "invalid-input", "visible ASCII"),
     "a key that is long": (JSON | {"Idempotency-Key": "k" * 201}, b"{}", 400, "invalid-input", "200"),
@@ -123,6 +123,17 @@ def test_what_is_none_is_refused_on_both_servers_alike(servers, case):
         assert SECRET not in answer.text
     assert alike(answers[0]) == alike(answers[1])
     assert [len(server.get("/jobs").json()["jobs"]) for server in servers.values()] == before
+
+
+def test_what_is_too_much_says_how_much_there_may_be_and_what_to_do(server):
+    many = server.post("/jobs", content=csv_of([ROW] * (MOST_ROWS + 1)), headers=CSV).json()
+    large = server.post("/jobs", content=bytes(MOST_BYTES + 1), headers=CSV).json()
+    assert many["detail"] == (
+        f"expected at most {MOST_ROWS} rows in a job (JOBS_MAX_ROWS), got more: make several jobs of them"
+    )
+    assert large["detail"] == (
+        f"expected a body of at most {MOST_BYTES} bytes (JOBS_MAX_BYTES), got more: send it in several parts"
+    )
 
 
 def test_every_mistake_of_a_file_is_told_by_line_and_column(servers):
@@ -175,7 +186,7 @@ def test_one_that_is_cut_off_leaves_nothing(server):
 
 
 def test_job_idempotency_key(servers):
-    """Whichever server is asked: same key and same rows, the same job; other rows, 409."""
+    """[job-idempotency-key] Whichever server is asked: same key and rows, the same job; other rows, 409."""
     answers = [submit(server, [ROW], **{"Idempotency-Key": "k1"}) for server in servers.values()]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].json()["id"] == answers[1].json()["id"]

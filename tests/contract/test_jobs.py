@@ -1,4 +1,6 @@
-"""Jobs over HTTP, from both servers alike, with a worker, and with none where a job must not go on."""
+"""Jobs over HTTP, from both servers alike, with a worker, and with none where a job must not go on.
+
+The names in brackets are those of the cases in the group `jobs-celery-rabbitmq`."""
 
 import csv
 import io
@@ -105,6 +107,7 @@ def predicted(servers) -> dict:
 
 
 def test_job_submit(servers):
+    """[job-submit]"""
     for server in servers.values():
         answer = submit(server, [ROW])
         assert answer.status_code == 202
@@ -241,6 +244,7 @@ def test_schemathesis_finds_nothing_in_jobs(servers, name, tmp_path):
     ["00000000-0000-0000-0000-000000000000", "1", "x" * 500, "%00", "00000000-0000-0000-0000-00000000000G"],
 )
 def test_job_unknown_id(servers, id):
+    """[job-unknown-id]"""
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/result.json"), ("GET", "/result.csv")):
         answers = [server.request(method, f"/jobs/{id}{path}") for server in servers.values()]
         assert [(one.status_code, problem_of(one)) for one in answers] == [(404, "unknown-job")] * 2
@@ -249,6 +253,7 @@ def test_job_unknown_id(servers, id):
 
 @pytest.mark.parametrize("path", ["/jobs/..%2f", "/jobs/%2e%2e", "/jobs/", "/jobs/a/b", "/jobs//result.json"])
 def test_job_id_malformed(servers, path):
+    """[job-id-malformed]"""
     answers = [send(server.url, request_bytes("GET", path, {})) for server in servers.values()]
     assert [answer.status for answer in answers] == [404, 404]
 

@@ -28,7 +28,7 @@ class RabbitMQ:
     """Can be killed, silenced, and started again at the same port with what it had."""
 
     def __init__(self, folder: Path, consumer_timeout: int = 1_800_000) -> None:
-        """`consumer_timeout`: milliseconds after which a message that nobody has confirmed goes elsewhere."""
+        """`consumer_timeout`: milliseconds after which a message that nobody confirms goes to another."""
         self.port, self._folder = free_port(), folder
         epmd, distribution = free_port(), free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
