@@ -104,7 +104,8 @@ def spread(numbers: list[float], server: Server, title: str) -> altair.Chart:
     x = altair.X("from:Q", bin="binned", title=title, scale=altair.Scale(zero=False, nice=False))
     y = altair.Y("rows:Q", title="number of answers", axis=altair.Axis(tickCount=4, format=",~f"))
     tips = [altair.Tooltip(name, format=".4~g") for name in ("from:Q", "to:Q")] + ["rows:Q"]
-    bars = altair.Chart(frame).mark_bar(color=colour_of(server)).encode(x=x, x2="to:Q", y=y, tooltip=tips)
+    bars = altair.Chart(frame).mark_bar(color=colour_of(server), binSpacing=1)
+    bars = bars.encode(x=x, x2="to:Q", y=y, tooltip=tips)
     return bars.properties(height=220).configure(background="transparent")
 
 

@@ -44,7 +44,7 @@ def test_what_is_no_answer_is_told_from_one(text):
 
 
 def test_numbers_are_drawn_as_bars_from_nought_up():
-    """Not as lines at their tops: that is what Vega-Lite makes of two edges that it does not know to be a bin's."""
+    """Vega-Lite makes lines at their tops of two edges that it does not know to be a bin's."""
     chart = charts.spread([1.0, 2.0, 2.0, 5.0], servers()[0], "years").to_dict()
     encoding = chart["encoding"]
     assert encoding["x"]["bin"] == "binned" and encoding["x2"]["field"] == "to"
