@@ -90,8 +90,8 @@ def shares(counts: Mapping[str, int], server: Server) -> altair.LayerChart:
     )
 
 
-def spread(numbers: list[float], server: Server) -> altair.Chart:
-    """How many of the answers lie where, of a model that answers with a number."""
+def spread(numbers: list[float], server: Server, title: str) -> altair.Chart:
+    """How many of the answers lie where, of a model that answers with a number; `title` says of what."""
     low, high = min(numbers), max(numbers)
     width = (high - low) / BINS or 1.0
     counts = [0] * BINS
@@ -101,10 +101,11 @@ def spread(numbers: list[float], server: Server) -> altair.Chart:
         [(low + index * width, low + (index + 1) * width, rows) for index, rows in enumerate(counts)],
         columns=["from", "to", "rows"],
     )
-    x = altair.X("from:Q", title="answer", scale=altair.Scale(zero=False, nice=False))
+    x = altair.X("from:Q", bin="binned", title=title, scale=altair.Scale(zero=False, nice=False))
     y = altair.Y("rows:Q", title="number of answers", axis=altair.Axis(tickCount=4, format=",~f"))
     tips = [altair.Tooltip(name, format=".4~g") for name in ("from:Q", "to:Q")] + ["rows:Q"]
-    bars = altair.Chart(frame).mark_bar(color=colour_of(server)).encode(x=x, x2="to:Q", y=y, tooltip=tips)
+    bars = altair.Chart(frame).mark_bar(color=colour_of(server), binSpacing=1)
+    bars = bars.encode(x=x, x2="to:Q", y=y, tooltip=tips)
     return bars.properties(height=220).configure(background="transparent")
 
 

@@ -90,7 +90,8 @@ def read(server: Server, card: Card, job: Job) -> None:
         if found.classes:
             st.altair_chart(charts.shares(found.classes, server), width="stretch", alt=alt)
         else:
-            st.altair_chart(charts.spread(found.numbers, server), width="stretch", alt=alt)
+            title = ", ".join(filter(None, (card.target, card.target_unit))) or "answer"
+            st.altair_chart(charts.spread(found.numbers, server, title), width="stretch", alt=alt)
     with figures:
         st.header("Figures", anchor=False)
         if found.classes:

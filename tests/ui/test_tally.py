@@ -2,6 +2,8 @@
 
 import pytest
 
+from ui import charts
+from ui.servers import servers
 from ui.tally import FIRST, count
 
 CLASSES = "row,prediction,label,probability_a\n" + "".join(
@@ -39,3 +41,13 @@ def test_a_beginning_is_no_more_than_asked_for():
 def test_what_is_no_answer_is_told_from_one(text):
     with pytest.raises(ValueError):
         list(count([text.encode("latin-1")], named=False))
+
+
+def test_numbers_are_drawn_as_bars_from_nought_up():
+    """Vega-Lite makes lines at their tops of two edges that it does not know to be a bin's."""
+    chart = charts.spread([1.0, 2.0, 2.0, 5.0], servers()[0], "years").to_dict()
+    encoding = chart["encoding"]
+    assert encoding["x"]["bin"] == "binned" and encoding["x2"]["field"] == "to"
+    assert encoding["x"]["title"] == "years"
+    (rows,) = chart["datasets"].values()
+    assert sum(row["rows"] for row in rows) == 4 and (rows[0]["from"], rows[-1]["to"]) == (1.0, 5.0)

@@ -21,7 +21,7 @@ def main() -> None:
     page.begin(
         "Batch",
         "Send many rows to a server at once, and read what it answers to each.",
-        {8: " has what many rows in one request are good for", 11: " what a job is, and why none is lost"},
+        {8: " has what many rows in one request are good for", 11: " what a job is"},
     )
     server, other = choose(servers())
     card, failures = client.first_card([server, other])
