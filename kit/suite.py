@@ -9,10 +9,12 @@ from kit.processes import run_through
 # What takes long, the longest first: begun in this order, and left out by --quick. A name is that of a file,
 # or of what begins so.
 LONGEST = (
-    "tests/docs/test_blocks.py",
+    "tests/docs/test_own_environment.py",
     "tests/ui/test_browser.py",
     "tests/kit",
     "tests/docs/test_book.py",
+    "tests/docs/test_blocks.py",
+    "tests/docs/test_started.py",
     "notebooks/11",
     "notebooks/08",
     "tests/contract/test_lifecycle.py",
