@@ -15,11 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from kit.suite import LONGEST
 
-<<<<<<< HEAD
-# For nbval's nbformat, to check addresses that no notebook of ours has: in each process it took 1.4 s.
-=======
 # nbval's nbformat takes it to check addresses, which no notebook of ours has: 1.4 s in each process
->>>>>>> w-time
 sys.modules.setdefault("rfc3987_syntax", None)
 QUIET_SECONDS = 15  # after so long without a line, one tells what is being done
 LESSON = re.compile(r"notebooks/(?:(\d\d)_|.*::test_the_check_says\w+\[lesson_(\d+))")
