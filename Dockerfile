@@ -1,6 +1,7 @@
 # One file, one target for each process:
 #   docker build -t ml-api:latest .                     the FastAPI server (the last target is the default)
 #   docker build --target flask -t ml-api:flask .       the Flask server
+#   docker build --target worker -t ml-worker:latest .   a worker, for the servers' jobs
 #   docker build --target ui -t ml-ui:latest .          the Streamlit page
 #   docker build --target lab -t ml-lab:latest .        JupyterLab with the lessons
 #   docker build --target proxy -t ml-proxy:latest .    nginx, with deploy/proxy
@@ -20,7 +21,8 @@ COPY requirements.txt ./
 FROM with-uv AS serving-env
 RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn httptools uvloop flask waitress \
     pydantic-settings msgspec structlog prometheus-client opentelemetry-sdk opentelemetry-exporter-otlp-proto-http \
-    onnxruntime scikit-learn joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy redis psycopg[binary]
+    onnxruntime scikit-learn joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy redis \
+    psycopg[binary] "celery[sqlalchemy]" python-multipart
 
 FROM with-uv AS ui-env
 RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx prometheus-client
@@ -73,10 +75,16 @@ COPY --from=serving-env /opt/venv /opt/venv
 COPY --from=training /app/model.pkl /app/model.onnx /app/card.json ./
 COPY model_training ./model_training
 COPY apps ./apps
+RUN install --directory --owner=1000 /jobs
 USER 1000
 # A container has its addresses to itself: who publishes its port decides who reaches it, and sets ACCESS=on
 # where that is more than this machine.
-ENV ACCESS=off HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json
+ENV ACCESS=off HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json JOBS_FOLDER=/jobs
+
+FROM serving AS worker
+EXPOSE 8002
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8002/health/ready', timeout=3)"]
+CMD ["python", "-m", "apps.worker"]
 
 FROM serving AS flask
 EXPOSE 5000

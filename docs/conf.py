@@ -40,7 +40,10 @@ python_use_unqualified_type_names = True
 default_role = "code"
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!apps\.|model_training\b).*"),  # types of libraries, not of ours
-    (r"py:class", r"apps\..+\.(address|names|networks|rates|redis_address)"),  # functions, in annotations
+    (
+        r"py:class",
+        r"apps\..+\.(address|names|networks|rates|redis_address|broker_address)",
+    ),  # functions, in annotations
 ]
 
 

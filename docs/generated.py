@@ -17,7 +17,8 @@ import nbformat
 from apps.fastapi_app import create_app
 from apps.fastapi_app.predictions import predict
 from apps.servers.fastapi_views import describe
-from apps.service import Service, gate_of
+from apps.service import Service, gate_of, jobs_of
+from apps.service.jobs.counted import WorkerMetrics
 from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
@@ -55,7 +56,9 @@ def fragments() -> dict[str, str]:
         "card_of_iris.md": shortened(iris()[0]),
         "lessons.md": lessons(),
         "python_training.md": modules("model_training"),
-        "python_service.md": "".join(modules(f"apps/service{area}") for area in ("", "/access", "/cache")),
+        "python_service.md": "".join(
+            modules(f"apps/service{area}") for area in ("", "/access", "/cache", "/jobs")
+        ),
         "predict_view.py": inspect.getsource(predict),
     }
 
@@ -80,7 +83,8 @@ def settings() -> str:
 def iris() -> tuple[Card, dict]:
     """The card of an Iris model trained now, and the API of a server that serves it."""
     with tempfile.TemporaryDirectory() as folder:
-        on = {"access": "on", "access_path": folder, "rate_limits": "600/minute"}  # so that all is told
+        on = {"access": "on", "access_path": folder, "rate_limits": "600/minute"}
+        on |= {"jobs": "on", "jobs_folder": Path(folder) / "jobs"}  # so that all is told
         options = Settings.model_construct(log_level="error", log_format="text", **on)
         path = Path(folder) / "iris"
         card = export(train.train(datasets.load("iris")), path)
@@ -89,7 +93,15 @@ def iris() -> tuple[Card, dict]:
         tracing = Tracing(options, "fastapi_app")
         gate = gate_of(options, log, counted)
         service = Service(
-            "fastapi_app", options, log, RequestLog(options, log), counted, tracing, model, gate
+            "fastapi_app",
+            options,
+            log,
+            RequestLog(options, log),
+            counted,
+            tracing,
+            model,
+            gate,
+            jobs=jobs_of(options, log, counted),
         )
         model.start(wait=SECONDS_TO_LOAD)
         app = create_app(service)
@@ -142,18 +154,21 @@ def route(path: str, method: str, operation: dict) -> str:
     lines = [f"### `{method} {path}`", "", sentence(operation["summary"])]
     for parameter in document()["paths"][path].get("parameters", []):
         lines += ["", f"`{parameter['name']}` in the path: {schemas.kind(parameter['schema'])}."]
-    if "requestBody" in operation:
-        [content] = operation["requestBody"]["content"].values()
+    for parameter in operation.get("parameters", []):
+        lines += ["", f"`{parameter['name']}` in the {parameter['in']}: {parameter['description']}."]
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        schema = content["schema"]
         if "examples" in content:
             example = next(iter(content["examples"].values()))["value"]
-            lines += ["", f"Takes {schemas.kind(content['schema'])}:", "", block(example)]
-        else:
-            fields = content["schema"]["properties"].items()
+            lines += ["", f"Takes {schemas.kind(schema)}:", "", block(example)]
+        elif "properties" in schema:
             lines += ["", "Takes a form with:", ""]
-            lines += [f"- `{name}`: {field['description']}" for name, field in fields]
+            lines += [f"- `{name}`: {field['description']}" for name, field in schema["properties"].items()]
+        else:
+            lines += ["", f"Takes `{media_type}`: {schema['description']}."]
     for status, response in operation["responses"].items():
         for media_type, content in (
-            resolved(response).get("content", {}).items() if status in ("200", "201") else ()
+            resolved(response).get("content", {}).items() if status in ("200", "201", "202") else ()
         ):
             schema = content.get("schema", {})
             shape = schemas.kind(schema) if "$ref" in schema else f"`{media_type}`"
@@ -217,8 +232,8 @@ def given_by(slug: str) -> str:
 
 def metrics() -> str:
     rows = [("metric", "labels", "kind", "what it counts")]
-    registry = Metrics("fastapi_app").registry
-    for collector in registry._collector_to_names:  # the registry itself does not tell labels
+    own = Metrics("fastapi_app").registry._collector_to_names  # the registry itself does not tell labels
+    for collector in [*own, *list(WorkerMetrics().registry._collector_to_names)[:-1]]:  # app_info is in both
         [family] = collector.describe() or collector.collect()
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in collector._labelnames)

@@ -39,6 +39,7 @@ NAMES = {
     "ui": "Streamlit page",
     "fastapi": "FastAPI server",
     "flask": "Flask server",
+    "worker": "Worker",
     "book": "Book",
 }
 MODEL = ROOT / "model.pkl"
@@ -127,8 +128,10 @@ def environment(ports: dict[str, int], free_port, log_of, access: dict) -> dict[
     # In the environment, and not among the arguments, the token shows neither in `ps` nor in the log.
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
     book = {"BOOK_URL": f"http://127.0.0.1:{ports['book']}"} if "book" in ports else {}
-    servers = {name: {**model, **metrics[name], "SERVER_TIMING": "1", **book, **access} for name in metrics}
-    return {**servers, "ui": {**urls, **logs, **book}, "lab": lab, "book": {}}
+    jobs = {"JOBS": "on"} if "worker" in ports else {}
+    shared = {**model, "SERVER_TIMING": "1", **book, **access, **jobs}
+    servers = {name: {**shared, **metrics[name]} for name in metrics}
+    return {**servers, "worker": {}, "ui": {**urls, **logs, **book}, "lab": lab, "book": {}}
 
 
 def silence_lab() -> None:
@@ -163,7 +166,7 @@ def table(running: list, addresses: dict[str, str], seconds: float) -> str:
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
     ]
     for server in running:
-        if server.kind.app and (answer := server.get("/health")).status_code != 200:
+        if server.name in ("fastapi", "flask") and (answer := server.get("/health")).status_code != 200:
             reason = answer.json().get("detail", answer.text)
             lines.append(f"\n  {NAMES[server.name]}: {reason}. To train a model: python kit.py train")
     return "\n".join(line.rstrip() for line in lines)

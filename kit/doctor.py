@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from kit.environment import PYTHON, ROOT, SCRATCH, VENV, python_version, state, wanted
 
-PORTS = {"FastAPI": 8000, "Flask": 5000, "the page": 8501, "JupyterLab": 8888, "the book": 8600}
+PORTS = {
+    "FastAPI": 8000,
+    "Flask": 5000,
+    "the worker": 8002,
+    "the page": 8501,
+    "JupyterLab": 8888,
+    "the book": 8600,
+}
 SET_UP = "python kit.py up"
 
 

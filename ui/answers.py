@@ -92,6 +92,11 @@ class Failure:
     def problem(self) -> Problem | None:
         return self.exchange.problem if self.exchange else None
 
+    @property
+    def passes(self) -> bool:
+        """Whether the same request may be answered later, with nobody doing anything here."""
+        return self.exchange is None or self.exchange.status in (408, 425, 429) or self.exchange.status >= 500
+
 
 # What a problem means here, and what to do. Where the first part says it all, it ends with a full stop;
 # where it does not, what the server said follows it.
@@ -147,6 +152,20 @@ WORDS = {
     "prediction-timeout": (
         "did not get its model's answer in time.",
         "Try again, with fewer rows if there were many.",
+    ),
+    "job-queue-full": (
+        "has as many jobs waiting as it takes.",
+        AGAIN + " Or cancel one that nobody needs any more.",
+    ),
+    "jobs-unavailable": ("does not reach its jobs for now. It has kept them.", AGAIN),
+    "unknown-job": (
+        "has no such job: it is too old, or somebody else's.",
+        "Choose another of the list, or send the file again.",
+    ),
+    "job-not-done": ("has no answers to that job", "Look at how far it is."),
+    "idempotency-conflict": (
+        "has a job of the same key, with another content.",
+        "Choose the file again and send it.",
     ),
 }
 ENDED = (

@@ -13,6 +13,7 @@ LESSONS = {
     "07_you_can_only_run_what_you_can_see": "You can only run what you can see",
     "08_measure_then_make_it_fast": "Measure, then make it fast",
     "09_let_the_right_people_in": "Let the right people in",
+    "11_do_not_compute_twice_do_not_make_people_wait": "Do not compute twice, do not make people wait",
 }
 BY_NUMBER = {int(stem[:2]): stem for stem in LESSONS}
 

@@ -1,6 +1,7 @@
 """The page's charts. Beside each are its figures in words or in a table, for those who cannot see it."""
 
 import math
+from collections.abc import Mapping
 
 import altair
 import pandas
@@ -13,6 +14,7 @@ from ui.servers import Server, servers
 from ui.what_if import Sweep
 
 BINS = 40
+MOST_BARS = 12
 NAMES = [server.name for server in servers()]
 DASHES = [[1, 0], [5, 3]]  # FastAPI's line and Flask's, so that they are told apart without their colours
 SHAPES = ["circle", "square"]
@@ -59,6 +61,52 @@ def probabilities(prediction: Prediction, server: Server) -> altair.LayerChart:
         .configure(background="transparent")
         .configure_view(strokeWidth=0)
     )
+
+
+def shares(counts: Mapping[str, int], server: Server) -> altair.LayerChart:
+    """A bar for each class, the most frequent first, with its share of all answers written at its end."""
+    most = sorted(counts.items(), key=lambda one: -one[1])[:MOST_BARS]
+    total = sum(counts.values())
+    frame = pandas.DataFrame(
+        {
+            "class": [shown(name) for name, _ in most],
+            "rows": [rows for _, rows in most],
+            "text": [percent(rows / total, 1) for _, rows in most],
+        }
+    )
+    axis = altair.Axis(labelLimit=140, labelFontSize=13, labelColor=ink(), ticks=False, domain=False)
+    base = altair.Chart(frame).encode(
+        y=altair.Y("class:N", sort=None, title=None, axis=axis),
+        x=altair.X("rows:Q", scale=altair.Scale(domain=[0, frame["rows"].max() * 1.2]), axis=None),
+        tooltip=["class:N", altair.Tooltip("rows:Q", format=",")],
+    )
+    bars = base.mark_bar(color=colour_of(server), cornerRadiusEnd=3, height=18)
+    labels = base.mark_text(align="left", dx=6, fontSize=13, color=ink()).encode(text="text:N")
+    return (
+        (bars + labels)
+        .properties(height=altair.Step(34))
+        .configure(background="transparent")
+        .configure_view(strokeWidth=0)
+    )
+
+
+def spread(numbers: list[float], server: Server, title: str) -> altair.Chart:
+    """How many of the answers lie where, of a model that answers with a number; `title` says of what."""
+    low, high = min(numbers), max(numbers)
+    width = (high - low) / BINS or 1.0
+    counts = [0] * BINS
+    for value in numbers:
+        counts[min(BINS - 1, int((value - low) / width))] += 1
+    frame = pandas.DataFrame(
+        [(low + index * width, low + (index + 1) * width, rows) for index, rows in enumerate(counts)],
+        columns=["from", "to", "rows"],
+    )
+    x = altair.X("from:Q", bin="binned", title=title, scale=altair.Scale(zero=False, nice=False))
+    y = altair.Y("rows:Q", title="number of answers", axis=altair.Axis(tickCount=4, format=",~f"))
+    tips = [altair.Tooltip(name, format=".4~g") for name in ("from:Q", "to:Q")] + ["rows:Q"]
+    bars = altair.Chart(frame).mark_bar(color=colour_of(server), binSpacing=1)
+    bars = bars.encode(x=x, x2="to:Q", y=y, tooltip=tips)
+    return bars.properties(height=220).configure(background="transparent")
 
 
 # Of classes: not the colours of the two servers, and each with dashes of its own.

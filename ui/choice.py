@@ -13,11 +13,12 @@ def choose(pair: tuple[Server, Server]) -> tuple[Server, Server]:
     chosen = st.segmented_control(
         "Server",
         list(by_name),
-        default=st.session_state.get("chosen server", pair[0].name),
+        default=pair[0].name,
         required=True,
         format_func=lambda name: f"{by_name[name].mark} {name}",
+        key="chosen server",
+        persist_state="session",
     )
-    st.session_state["chosen server"] = chosen
     server = by_name.pop(chosen)
     return server, *by_name.values()
 

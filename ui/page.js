@@ -13,3 +13,26 @@ if (!window.servelabMarks) {
   document.addEventListener("input", (event) => mark(event.target), true);
   document.addEventListener("click", (event) => mark(event.target.closest('[data-testid^="stNumberInputStep"]')), true);
 }
+
+// What has just come is scrolled to, once, and is kept in view while the page is still drawn around it, until
+// whoever reads it does something: Streamlit draws a page piece by piece, and much of it a moment later.
+if (!window.servelabShow) {
+  const shown = new Set();
+  let latest = null;
+  const keepInView = () => {
+    const element = latest && document.querySelector(`.st-key-${latest}`);
+    if (!element) return;
+    element.scrollIntoView({ block: innerWidth > 640 ? "nearest" : "start" });
+    if (element.getBoundingClientRect().top < 0) element.scrollIntoView({ block: "start" });
+  };
+  const drawn = new ResizeObserver(keepInView);
+  window.servelabShow = (key) => {
+    if (shown.has(key)) return;
+    shown.add(key);
+    latest = key;
+    drawn.disconnect();
+    drawn.observe(document.querySelector(".stMainBlockContainer")); // and once for its size as it is now
+  };
+  const leave = () => { latest = null; };
+  for (const does of ["wheel", "pointerdown", "keydown"]) document.addEventListener(does, leave, { capture: true, passive: true });
+}

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ui import book
 
-MARKS = (Path(__file__).resolve().parent / "page.js").read_text(encoding="utf-8")
+SCRIPT = (Path(__file__).resolve().parent / "page.js").read_text(encoding="utf-8")
 
 
 def begin(title: str, what: str, lessons: dict[int, str]) -> None:
@@ -19,10 +19,10 @@ def begin(title: str, what: str, lessons: dict[int, str]) -> None:
     st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
 
 
-def mark_changes() -> None:
-    """Answers are marked when what was entered changes. It comes before a page's fields: who is quick types
-    before a page is drawn to its end."""
-    in_browser(MARKS)
+def prepare() -> None:
+    """What page.js does: an answer is marked when what was entered changes, and scrolled to when it is new.
+    It comes before a page's fields: who is quick types before a page is drawn to its end."""
+    in_browser(SCRIPT)
 
 
 def end() -> None:
@@ -36,19 +36,21 @@ def new_answer() -> str:
     return token_hex(4)
 
 
-def answer(name: str, now: list[float], then: list[float], *, shown: bool = False) -> DeltaGenerator:
-    """A place for an answer that `new_answer` named; what it says is marked where it is the answer to other
-    values than those that are entered `now`. If `shown`, the browser scrolls to it when it is new."""
+def answer(name: str, now: list[float], then: list[float]) -> DeltaGenerator:
+    """A place for an answer that `new_answer` named, to which the browser scrolls when it is new; what it
+    says is marked where it is the answer to other values than those that are entered `now`."""
     place = st.container(key=f"answer-{name}")
     if now != then:
         place.caption(":material/history: **This answers the earlier values.** Send it again for these.")
-    if shown:
-        with place:
-            in_browser(
-                f"document.querySelector('.st-key-answer-{name}')?.scrollIntoView("
-                "{block: innerWidth > 640 ? 'nearest' : 'start'})"
-            )
+    with place:
+        scroll_to(f"answer-{name}")
     return place
+
+
+def scroll_to(key: str) -> None:
+    """Have the browser scroll to a container of this key, the first time that it is told to; to be called in
+    it, in every run: one that another run cuts short may never come to the browser."""
+    in_browser(f"servelabShow('{key}')")
 
 
 def in_browser(script: str) -> None:

@@ -3,14 +3,16 @@
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ui.card import Card
 from ui.prediction import shown
 
 MOST = 10_000  # rows; a program that has more calls the API itself
-LARGEST = 5_000_000  # characters; for files, maxUploadSize in .streamlit/config.toml
+LARGEST = 5_000_000  # characters; a file that becomes a job may have maxUploadSize in .streamlit/config.toml
+SAMPLE, SAMPLE_LINES = 256 * 1024, 1_000  # bytes and lines of a file that are looked at before it is sent
+PIECE = 256 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,46 @@ class Table:
 
     rows: tuple[Row, ...]
     unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How CSV is written. `columns`: which holds each feature; `named`: the line, from 1, with the columns'
+    `names`, 0 where there is none; `first`: the first line that is a row; `width`: columns in a line."""
+
+    separator: str
+    columns: tuple[int, ...]
+    unused: tuple[str, ...]
+    names: tuple[str, ...]
+    named: int
+    first: int
+
+    @property
+    def width(self) -> int:
+        return len(self.columns) + len(self.unused)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a file: its rows, and how it is written. `rows`: how many there are in all, estimated
+    unless the sample is the `whole` file."""
+
+    table: Table
+    dialect: Dialect
+    rows: int
+    whole: bool
+
+    @property
+    def faults(self) -> list[tuple[int, str]]:
+        return [(row.line, row.fault) for row in self.table.rows if row.fault]
+
+
+class RowError(Exception):
+    """A line that cannot be sent. It is no ValueError: what reads the lines has those of its own."""
+
+    def __init__(self, line: int, fault: str) -> None:
+        super().__init__(f"line {line}: {fault}")
+        self.line, self.fault = line, fault
 
 
 def decode(content: bytes) -> str:
@@ -48,23 +90,67 @@ def read_rows(text: str, card: Card) -> Table:
         raise ValueError(
             f"The text has {len(text):,} characters, and this page takes {LARGEST:,}. Send it in parts."
         )
-    separator = max(",;\t", key=(text.strip().splitlines() or [""])[0].count)
-    try:
-        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
-        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error:
-        raise ValueError(
-            "The text is not CSV: a quotation mark has no partner, or a line is too long."
-        ) from None
-    columns, unused = range(len(card.features)), []
-    if lines and any(_number(cell, separator) is None for cell in lines[0][1]):
-        columns, unused = _columns(lines.pop(0)[1], card)
-    if not lines:
-        raise ValueError("There are no rows. Write one row a line, its numbers separated by commas.")
+    dialect, lines = _parse(text, card)
     if len(lines) > MOST:
         raise ValueError(f"There are {len(lines):,} rows, and this page takes {MOST:,}. Send them in parts.")
-    found = (_row(line, cells, columns, unused, card, separator) for line, cells in lines)
-    return Table(tuple(found), tuple(unused))
+    return Table(tuple(_row(line, cells, dialect, card) for line, cells in lines), dialect.unused)
+
+
+def read_sample(content: bytes, card: Card) -> Sample:
+    """The beginning of a file's content, however large that is; ValueError as `read_rows` has it."""
+    part = content[:SAMPLE]
+    if len(part) < len(content):
+        part = part[: part.rfind(b"\n") + 1]
+    lines = decode(part).splitlines(keepends=True)
+    if content and not part:
+        raise ValueError("The text is not CSV: a line is too long.")
+    text = "".join(lines[:SAMPLE_LINES])
+    dialect, found = _parse(text, card)
+    table = Table(tuple(_row(line, cells, dialect, card) for line, cells in found), dialect.unused)
+    whole = len(part) == len(content) and len(lines) <= SAMPLE_LINES
+    rows = len(found) if whole else round(len(content) * len(found) / len(text.encode()))
+    return Sample(table, dialect, rows, whole)
+
+
+def is_plain(dialect: Dialect, card: Card) -> bool:
+    """Whether CSV is as a server reads it: the features' names first, and nothing but them."""
+    names = sorted(feature.name for feature in card.features)
+    return (dialect.separator, dialect.named, sorted(dialect.names)) == (",", 1, names)
+
+
+def plain_lines(content: bytes, dialect: Dialect, card: Card) -> Iterator[bytes]:
+    """CSV of any dialect as a server reads it, in pieces: each line stays a line of its own, without the
+    columns that are not used. RowError for a line that has not as many columns as it should."""
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=dialect.separator, skipinitialspace=True, strict=True)
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(feature.name for feature in card.features)
+    try:
+        for cells in reader:
+            if reader.line_num < dialect.first:
+                continue
+            if not any(cell.strip() for cell in cells):
+                cells = []
+            elif len(cells) != dialect.width:
+                raise RowError(reader.line_num, _wrong_width(cells, dialect))
+            else:
+                cells = [cells[column] for column in dialect.columns]
+            writer.writerow([cell.replace(",", ".") for cell in cells] if dialect.separator == ";" else cells)
+            if written.tell() > PIECE:
+                yield written.getvalue().encode()
+                written.seek(0)
+                written.truncate()
+    except csv.Error:
+        raise RowError(reader.line_num, "a quotation mark has no partner, or the line is too long") from None
+    except UnicodeDecodeError:
+        raise RowError(reader.line_num + 1, "it, or one soon after it, is not text in UTF-8") from None
+    yield written.getvalue().encode()
+
+
+def line_in_file(line: int, dialect: Dialect) -> int:
+    """Which line of the file is a line of `plain_lines`, whose first has the names."""
+    return line + dialect.first - 2
 
 
 def write_rows(card: Card, rows: Iterable[Iterable[float]]) -> str:
@@ -74,6 +160,26 @@ def write_rows(card: Card, rows: Iterable[Iterable[float]]) -> str:
     writer.writerow(feature.name for feature in card.features)
     writer.writerows([f"{value:.10g}" for value in row] for row in rows)
     return text.getvalue()
+
+
+def _parse(text: str, card: Card) -> tuple[Dialect, list[tuple[int, list[str]]]]:
+    """How the text is written, and the cells of each line that is a row, with its number."""
+    separator = max(",;\t", key=(text.strip().splitlines() or [""])[0].count)
+    try:
+        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error:
+        raise ValueError(
+            "The text is not CSV: a quotation mark has no partner, or a line is too long."
+        ) from None
+    columns, unused, names, named = range(len(card.features)), [], [], 0
+    if lines and any(_number(cell, separator) is None for cell in lines[0][1]):
+        named, names = lines.pop(0)
+        columns, unused = _columns(names, card)
+    if not lines:
+        raise ValueError("There are no rows. Write one row a line, its numbers separated by commas.")
+    first = named + 1 if named else lines[0][0]
+    return Dialect(separator, tuple(columns), tuple(unused), tuple(names), named, first), lines
 
 
 def _columns(names: list[str], card: Card) -> tuple[list[int], list[str]]:
@@ -100,17 +206,21 @@ def _columns(names: list[str], card: Card) -> tuple[list[int], list[str]]:
     return columns, [shown(name) for column, name in enumerate(names) if column not in columns]
 
 
-def _row(line: int, cells: list[str], columns, unused: list[str], card: Card, separator: str) -> Row:
-    if len(cells) != len(columns) + len(unused):
-        return Row(line, None, f"expected {len(columns) + len(unused)} columns, got {len(cells)}")
+def _row(line: int, cells: list[str], dialect: Dialect, card: Card) -> Row:
+    if len(cells) != dialect.width:
+        return Row(line, None, _wrong_width(cells, dialect))
     values = []
-    for feature, column in zip(card.features, columns, strict=True):
-        value = _number(cells[column], separator)
+    for feature, column in zip(card.features, dialect.columns, strict=True):
+        value = _number(cells[column], dialect.separator)
         if value is None:
             what = "is not a number" if cells[column].strip() else "is missing"
             return Row(line, None, f"{shown(feature.name)} {what}")
         values.append(value)
     return Row(line, tuple(values))
+
+
+def _wrong_width(cells: list[str], dialect: Dialect) -> str:
+    return f"expected {dialect.width} columns, got {len(cells)}"
 
 
 def _number(cell: str, separator: str) -> float | None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,8 @@ from ui.servers import Server
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0  # to the last byte; long enough for a Flask that loads its model at this request
 LARGEST_ANSWER = 1_000_000  # bytes
+PIECE, PIECE_SECONDS = 64 * 1024, 30.0  # bytes of an answer in pieces, and how long to wait for the next
+FAULTS = (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, OverflowError, ValueError)
 
 # One client, so that connections are kept alive; no proxy between this page and 127.0.0.1. A server closes
 # an idle connection after 5 s (uvicorn), so it is given up before.
@@ -31,35 +33,45 @@ class Credential:
     shown: str
 
 
+class Broken(Exception):
+    """An answer that was to be read in pieces has ended before its end, or has not begun."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence)
+        self.failure = failure
+
+
 def send(
     server: Server,
     method: str,
     path: str,
-    content: bytes | None = None,
+    content: bytes | Iterable[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
     *,
     seconds: float = ANSWER_SECONDS,
+    silence: float | None = None,
     largest: int = LARGEST_ANSWER,
     trace: Callable[[str, dict], None] | None = None,
     credential: Credential | None = None,
 ) -> Exchange | Failure:
     """Send one request as it is and read the whole answer, of at most `largest` bytes, within `seconds`,
-    whatever its status. `trace` is told of each step (https://www.python-httpx.org/advanced/extensions/).
+    whatever its status; nobody may be silent for longer than `silence` seconds, or as long as that. Content
+    in pieces is not kept. `trace` is told of each step (https://www.python-httpx.org/advanced/extensions/).
     The `credential` goes to the server, and nothing that is returned has it: a name stands there."""
     url = server.url + path
     headers = dict(headers or {})
     if credential:
         headers[credential.header] = credential.value
-    timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+    silence = silence or seconds
     try:
-        _ = urlsplit(url).port  # ValueError for one that no machine has, which httpx would let pass
+        _checked(url)
         started = time.perf_counter()
         with _http.stream(
             method,
             url,
             content=content,
             headers=headers,
-            timeout=timeout,
+            timeout=_timeout(silence),
             follow_redirects=False,
             extensions={"trace": trace} if trace else None,
         ) as response:
@@ -72,18 +84,8 @@ def send(
                 if time.perf_counter() - started > seconds:
                     return answers.late(server, seconds)
         milliseconds = (time.perf_counter() - started) * 1000
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, OverflowError, ValueError):
-        return answers.no_address(server)
-    except (httpx.ConnectError, httpx.ConnectTimeout):
-        return answers.down(server)
-    except httpx.TimeoutException:
-        return answers.late(server, seconds)
-    except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
-        if "peer closed" in str(error) or "disconnected" in str(error):
-            return answers.broken(server)
-        return answers.strange(server, "answered, but not in HTTP that can be read")
-    except httpx.TransportError:
-        return answers.broken(server)
+    except FAULTS as error:
+        return _failure(error, server, silence)
     shown = dict(response.request.headers)
     if credential:
         shown[credential.header.lower()] = credential.shown
@@ -92,7 +94,7 @@ def send(
         server=server,
         method=method,
         url=url,
-        sent=(content or b"").decode("utf-8", errors="replace"),
+        sent=content.decode("utf-8", errors="replace") if isinstance(content, bytes) else "",
         sent_headers=shown,
         status=response.status_code,
         headers=dict(response.headers),
@@ -100,6 +102,46 @@ def send(
         body=_parsed(text),
         milliseconds=milliseconds,
     )
+
+
+def pieces(server: Server, path: str, credential: Credential | None = None) -> Iterator[bytes]:
+    """GET an answer of any size in pieces, as they come. Broken where it does not begin with status 200, or
+    does not come to its end."""
+    url, silence = server.url + path, PIECE_SECONDS
+    headers = {credential.header: credential.value} if credential else {}
+    try:
+        _checked(url)
+        with _http.stream("GET", url, headers=headers, timeout=_timeout(silence)) as response:
+            if response.status_code == 200:
+                yield from response.iter_bytes(PIECE)
+                return
+    except FAULTS as error:
+        raise Broken(_failure(error, server, silence)) from None
+    refused = send(server, "GET", path, credential=credential)  # once more, for why
+    raise Broken(refused if isinstance(refused, Failure) else answers.refused(refused, "the answers"))
+
+
+def _checked(url: str) -> None:
+    """ValueError for a port that no machine has, which httpx would let pass."""
+    _ = urlsplit(url).port
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+
+def _failure(error: Exception, server: Server, seconds: float) -> Failure:
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return answers.down(server)
+    if isinstance(error, httpx.TimeoutException):
+        return answers.late(server, seconds)
+    if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
+        if "peer closed" in str(error) or "disconnected" in str(error):
+            return answers.broken(server)
+        return answers.strange(server, "answered, but not in HTTP that can be read")
+    if isinstance(error, httpx.UnsupportedProtocol) or not isinstance(error, httpx.TransportError):
+        return answers.no_address(server)
+    return answers.broken(server)
 
 
 def _parsed(text: str) -> Any:

@@ -3,6 +3,7 @@
 It is in this process, under a random number that the browser keeps in a cookie until it is closed."""
 
 import threading
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,13 +12,17 @@ from secrets import token_hex
 import streamlit as st
 
 from ui.answers import Exchange
+from ui.jobs import Job, Pause
 from ui.load import Trial
 from ui.load_runs import Run
 from ui.page import in_browser
+from ui.servers import Server
+from ui.submission import Submission
+from ui.tally import Tally
 
 COOKIE = "servelab_visit"
 MOST_VISITS = 100
-MOST_REQUESTS, MOST_LOADS = 20, 6
+MOST_REQUESTS, MOST_LOADS, MOST_JOBS = 20, 6, 100
 LARGEST = 50_000  # characters of a request or an answer, beyond which it is not kept
 
 
@@ -36,13 +41,45 @@ class Recent:
 
 
 @dataclass
+class Watched:
+    """What is known here of a job, beside what the server says: `since` when, by time.monotonic, it is as
+    `far` as it is, if that is known; the `tally` of its answers; the `pause` in which it is not asked for."""
+
+    file: str = ""
+    far: tuple[str, int] | None = None
+    since: float = 0.0
+    tally: Tally | None = None
+    pause: Pause | None = None
+
+    def look(self, job: Job) -> float:
+        """For how many seconds the job has got no further."""
+        if (job.state, job.rows_done) != self.far:
+            self.far, self.since = (job.state, job.rows_done), time.monotonic()
+        return time.monotonic() - self.since
+
+
+@dataclass
 class Visit:
-    """`load`: the load test that was started last; `loads`: those that have ended, the latest first."""
+    """`load`: the load test that was started last; `loads`: those that have ended, the latest first.
+    `submission`: the file that was sent last. By server's URL, `chosen`: the id of the job that is shown;
+    `pauses`: in which its jobs are not asked for."""
 
     name: str
     requests: deque[Recent] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
     load: Run | None = None
     loads: deque[Trial] = field(default_factory=lambda: deque(maxlen=MOST_LOADS))
+    submission: Submission | None = None
+    chosen: dict[str, str] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
+    watched: OrderedDict[tuple[str, str], Watched] = field(default_factory=OrderedDict)
+
+    def watch(self, server: Server, job: Job) -> Watched:
+        """What is known here of a job; of the last hundred that were looked at."""
+        known = self.watched.setdefault((server.url, job.id), Watched())
+        self.watched.move_to_end((server.url, job.id))
+        while len(self.watched) > MOST_JOBS:
+            self.watched.popitem(last=False)
+        return known
 
     def remember(self, exchange: Exchange | None, words: str = "") -> None:
         """Keep a request, the latest first; `words` or else what the answer's problem is called."""

@@ -59,12 +59,17 @@ def create_app(service: Service | None = None) -> FastAPI:
 
 
 def areas(settings) -> list:
-    """The modules whose views are served; those about access where there is such a thing."""
-    if not settings.guarded:
-        return [predictions, models, health, inference, documents]
-    from apps.fastapi_app import access
+    """The modules whose views are served; those about access and jobs where there is such a thing."""
+    found = [predictions, models, health, inference, documents]
+    if settings.guarded:
+        from apps.fastapi_app import access
 
-    return [predictions, models, health, inference, documents, access]
+        found.append(access)
+    if settings.jobs == "on":
+        from apps.fastapi_app import jobs
+
+        found.append(jobs)
+    return found
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The middleware of the FastAPI server: pure ASGI, which costs little and hides nothing.
 
 The middleware reads the body before it lets a request in: one that arrives slowly holds no place that others
-need."""
+need. Only what a view takes in pieces (bodies.streamed) is let in before, up to half of all places."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,6 +37,7 @@ class Middleware:
         self._max_body = requests.settings.max_body_bytes
         self._arriving: dict[asyncio.Task, float] = {}  # whose body is being read, until when
         self._sweep: asyncio.TimerHandle | None = None
+        self._streams: set[Stream] = set()  # that are arriving
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "websocket":
@@ -52,6 +53,7 @@ class Middleware:
         requests.concurrency.arrive()
         status = 499  # what nginx logs for a client that left before its answer
         replayed = closed = False
+        stream: Stream | None = None
 
         def close() -> None:
             nonlocal closed
@@ -69,7 +71,11 @@ class Middleware:
                 if requests.gate is not None and not requests.gate.enter(context, wait=False):
                     await in_thread(requests.gate, context)
                 if scope["method"] == "POST" or context.content_length or is_chunked(scope):
-                    context.body = await self.read(receive)
+                    limit = requests.streamed_limit(context.method, context.route)
+                    if limit is not None:
+                        stream = self.stream(limit, receive)
+                    else:
+                        context.body = await self.read(receive)
                 context.trace.received(scope)
                 requests.admit(context)
 
@@ -93,7 +99,7 @@ class Middleware:
                         return end(message)
                     return send(message)
 
-                await self.app(scope, replay, answer)
+                await self.app(scope, stream or replay, answer)
             except Problem as problem:
                 status = await self.refuse(context, problem, send)
             except Disconnected:
@@ -110,6 +116,8 @@ class Middleware:
                 if status == 499:  # nothing has been sent yet
                     status = await self.refuse(context, problem, send)
         finally:
+            if stream is not None:
+                self._streams.discard(stream)
             if not closed:
                 close()
 
@@ -214,6 +222,34 @@ class Middleware:
         finally:
             del self._arriving[task]
 
+    def stream(self, limit: int, receive) -> "Stream":
+        """A body that the view takes in pieces. Raises Problem where so many arrive that what is answered in
+        no time would find no place."""
+        if len(self._streams) >= max(1, self.requests.settings.max_in_flight // 2):
+            raise Problem("overloaded", "as many uploads as this server takes at once are arriving")
+        stream = Stream(self, limit, receive)
+        self._streams.add(stream)
+        return stream
+
+    async def piece(self, receive, seconds: float) -> dict:
+        """What comes next, within so many seconds. Raises Problem, Disconnected."""
+        task = asyncio.current_task()
+        self._arriving[task] = perf_counter() + seconds
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.cut_off)
+        try:
+            message = await receive()
+        except asyncio.CancelledError as error:
+            if error.args != (TOO_SLOW,):
+                raise
+            task.uncancel()
+            raise self.requests.too_slow(streamed=True) from None
+        finally:
+            del self._arriving[task]
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        return message
+
     def cut_off(self) -> None:
         """Cancel what has taken too long to arrive. A timer of its own for each request, as asyncio.timeout
         sets it, takes 10 µs; this takes none to speak of."""
@@ -234,6 +270,30 @@ class Middleware:
         await send({"type": f"{kind}.start", "status": status, "headers": [*raw, *self.marks(context)]})
         await send({"type": f"{kind}.body", "body": body})
         return status
+
+
+class Stream:
+    """A body as ASGI's `receive` gives it to a view that takes it in pieces, held to its limits. How long the
+    view is busy with a piece does not count."""
+
+    def __init__(self, middleware: Middleware, limit: int, receive) -> None:
+        self._middleware, self._limit, self._receive = middleware, limit, receive
+        self._size, self._waited, self._ended = 0, 0.0, False
+
+    async def __call__(self) -> dict:
+        """Raises Problem for a body too large or too slow, Disconnected where it ends early."""
+        if self._ended:
+            return await left(self._receive)
+        requests, started = self._middleware.requests, perf_counter()
+        message = await self._middleware.piece(self._receive, requests.seconds_for(self._size) - self._waited)
+        self._waited += perf_counter() - started
+        self._size += len(message.get("body", b""))
+        if self._size > self._limit:
+            raise requests.too_large(self._limit)
+        if not message.get("more_body"):
+            self._ended = True
+            self._middleware._streams.discard(self)
+        return message
 
 
 async def in_thread(gate, context: RequestContext) -> None:

@@ -18,9 +18,10 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts, request_response
 from pydantic import BaseModel
+from starlette.concurrency import iterate_in_threadpool
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, WebSocketRoute
 
 from apps.service.bodies import check_content_type, reader
@@ -154,11 +155,11 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
         answer = await view(**values)
         if type(answer) is not gives:
             if to_json is None or isinstance(answer, Response):
-                await answer(scope, receive, send)
+                await without_parts(answer, scope)(scope, receive, send)
                 return
             answer = validate(answer, from_attributes=True)  # as FastAPI does with a dict, say
         if to_json is None:
-            await answer(scope, receive, send)
+            await without_parts(answer, scope)(scope, receive, send)
             return
         if get_body is None:
             body = to_json(answer, exclude_none=True, warnings=False)
@@ -170,6 +171,13 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
         await send({"type": "http.response.body", "body": body})
 
     return call
+
+
+def without_parts(answer: Response, scope) -> Response:
+    """For HEAD, what comes in parts is not made: nobody would read it."""
+    if scope["method"] == "HEAD" and isinstance(answer, StreamingResponse):
+        answer.body_iterator = iterate_in_threadpool(())
+    return answer
 
 
 def has_options(route: APIRoute) -> bool:

@@ -18,6 +18,7 @@ from apps.service.timing import ARRIVAL
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
 UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
+LINGER_SECONDS = 2  # for a client that was refused while it sends
 TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
 TARGET = re.compile(rb"/|https?://[^/]").match
 
@@ -207,7 +208,15 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             if framing <= FRAMING_ALLOWED or all(name != b"transfer-encoding" for name, _ in self.headers):
                 return False
             head = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-            return framing - head > FRAMING_ALLOWED
+            return framing - head > FRAMING_ALLOWED + self._body_streamed()
+
+        def _body_streamed(self) -> int:
+            """Bytes of a body that a view takes in pieces; 0 for any other."""
+            return self._body if self._is_streamed() else 0
+
+        def _is_streamed(self) -> bool:
+            path = self.scope.get("path")
+            return path is not None and requests.streamed_limit(self.scope["method"], path) is not None
 
         def cut_off_if_stalled(self, now: float) -> None:
             if self._is_unread(now):
@@ -218,10 +227,20 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 if self.cycle is None and now - self._connected > idle:
                     self.transport.close()  # it never said anything
             elif now - self._begun > wait:
-                if self.cycle is None or self.cycle.response_complete:
+                if self._is_streamed():
+                    self._cut_off_stream(now)
+                elif self.cycle is None or self.cycle.response_complete:
                     self._refuse(requests.too_slow())
                 elif now - self._begun > wait + 1:  # the middleware has not got rid of it
                     self.transport.close()
+
+        def _cut_off_stream(self, now: float) -> None:
+            """The middleware looks whether it comes fast enough, until it is answered. What then still comes
+            of one that was refused is thrown away, so that the client can read why, but not for ever."""
+            late = now - self._begun > requests.seconds_for(self._body) + LINGER_SECONDS
+            long = self._body > requests.streamed_limit(self.scope["method"], self.scope["path"])
+            if (late or long) and (self.cycle is None or self.cycle.response_complete):
+                self.transport.close()
 
         def _is_unread(self, now: float) -> bool:
             """True where the client has taken nothing of an answer for too long."""
@@ -236,7 +255,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self._refuse(requests.too_long())
             elif not url and (line := UNKNOWN_METHOD(self._arrived)):
                 self._refuse(requests.unknown_method(), unquote(line[1].decode().partition("?")[0]))
-            elif self._body > limits.max_body_bytes:
+            elif self._body > limits.max_body_bytes and not self._body_streamed():
                 self._refuse(requests.too_large())
             else:
                 self._refuse(requests.malformed())

@@ -26,6 +26,7 @@ class StrictParser(HTTPRequestParser):
     arrival: tuple[float, float] | None = None  # see TimedParser
     target_bytes = header_count = header_bytes = 0
     ahead = b""  # what came with its end, and is the next request's
+    streamed_limit: int | None = None  # bytes of a body that the view takes in pieces
     _received = 0
 
     def received(self, data: bytes) -> int:
@@ -37,9 +38,11 @@ class StrictParser(HTTPRequestParser):
         self._received += consumed
         if self.error is None and self.chunked:
             body, coming = len(self.body_rcv), self.body_rcv.chunk_remainder
-            if body > self.requests.settings.max_body_bytes:
-                self.refuse(self.requests.too_large())
-            elif self._received - body - self._head > FRAMING_ALLOWED:
+            most = self.requests.settings.max_body_bytes
+            streamed = self.streamed_limit
+            if body > (streamed or most):
+                self.refuse(self.requests.too_large(streamed))
+            elif self._received - body - self._head > FRAMING_ALLOWED + (body if streamed else 0):
                 self.refuse(self.requests.malformed())  # chunk extensions (RFC 9112, section 7.1.1)
             elif coming + self._received >= PAST_COUNTING or not self._has_good_trailer():
                 self.refuse(self.requests.malformed())
@@ -93,11 +96,12 @@ class StrictParser(HTTPRequestParser):
         self.target_bytes = len(target.replace(b"?", b"", 1))
         self.header_count = len(fields)
         self.header_bytes = sum([len(field[1]) + len(field[2]) for field in fields])
+        self.streamed_limit = self.requests.streamed_limit(self.command, self.path)
         if (
             self.target_bytes > limits.max_url_bytes
             or self.header_count > limits.max_headers
             or self.header_bytes > limits.max_header_bytes
-            or self.content_length > limits.max_body_bytes
+            or self.content_length > (self.streamed_limit or limits.max_body_bytes)
             or (line.endswith(b"1") and names.count(b"host") != 1)
         ):
             self.error, self.completed = BadRequest(""), True

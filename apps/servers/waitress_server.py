@@ -248,19 +248,26 @@ def strict(requests: Requests) -> type[HTTPChannel]:
                 if now > self._lingering:
                     self.handle_close()
             elif self._begun is not None:
-                if now - self._begun > wait:
+                if now - self._begun > wait and not self._is_streaming(now):
                     self._refuse_late_request()
             elif (
                 not self.requests or self.total_outbufs_len >= SEND_BYTES
             ) and time.time() - self.last_activity > idle:
                 self.handle_close()  # it asks nothing, or does not read
 
+        def _is_streaming(self, now: float) -> bool:
+            """Whether a body that the view takes in pieces comes fast enough."""
+            request = self.request
+            if request is None or request.streamed_limit is None or request.body_rcv is None:
+                return False
+            return now - self._begun <= requests.seconds_for(len(request.body_rcv))
+
         def _refuse_late_request(self) -> None:
             with self.requests_lock:
                 request, self.request, self._begun = self.request, None, None
                 if request is None:
                     return
-                request.refuse(requests.too_slow())
+                request.refuse(requests.too_slow(streamed=request.streamed_limit is not None))
                 self.requests.append(request)
                 if len(self.requests) == 1:
                     self.server.add_task(self)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
-from io import BytesIO
+from io import BytesIO, RawIOBase
 
 from apps.service.problems import Problem, of_status
 from apps.service.requests import RequestContext, Requests
@@ -41,9 +41,14 @@ class Middleware:
                 if requests.gate is not None:
                     requests.gate.enter(context)
                 if environ["REQUEST_METHOD"] == "POST" or context.content_length or chunked:
-                    context.body = self.read(environ, context)
-                    environ["wsgi.input"] = BytesIO(context.body)
-                    environ["CONTENT_LENGTH"] = str(len(context.body))
+                    limit = requests.streamed_limit(context.method, context.route)
+                    if limit is not None:
+                        environ["wsgi.input"] = Pieces(environ, requests, limit)
+                        environ["wsgi.input_terminated"] = True
+                    else:
+                        context.body = self.read(environ, context)
+                        environ["wsgi.input"] = BytesIO(context.body)
+                        environ["CONTENT_LENGTH"] = str(len(context.body))
                 context.trace.received(environ)
                 requests.admit(context)
                 if environ["PATH_INFO"].startswith("//"):  # Werkzeug would fold them
@@ -145,6 +150,39 @@ def read(environ: dict, size: int) -> bytes:
         return environ["wsgi.input"].read(size)
     except Exception:
         raise Problem("bad-request", "expected a whole body, in chunks as RFC 9112 has them") from None
+
+
+class Pieces(RawIOBase):
+    """A body that the view takes in pieces (bodies.streamed), held to its limits: waitress has it in a file,
+    granian as it comes."""
+
+    def __init__(self, environ: dict, requests: Requests, limit: int) -> None:
+        self._input = {"wsgi.input": environ["wsgi.input"]}
+        self._requests, self._limit = requests, limit
+        length = environ.get("CONTENT_LENGTH")
+        chunked = environ.get("wsgi.input_terminated") or environ.get("HTTP_TRANSFER_ENCODING")
+        self._length = int(length) if length else None if chunked else 0
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises Problem for a body too large, short or broken."""
+        left = (self._limit + 1 if self._length is None else self._length) - self._size
+        size = left if size is None or size < 0 else min(size, left)
+        piece = read(self._input, size) if size else b""
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise self._requests.too_large(self._limit)
+        if size and not piece and self._length is not None:
+            raise Problem("bad-request", "expected as many bytes as the header Content-Length says")
+        return piece
+
+    def readinto(self, buffer) -> int:
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 class Stream:

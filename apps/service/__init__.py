@@ -33,12 +33,13 @@ def build(app: str, port: int) -> "Service":
     redis = redis_of(settings, log)
     try:
         gate = gate_of(settings, log, metrics, redis)
+        jobs = jobs_of(settings, log, metrics)
     except SettingsError as error:
         sys.exit(f"{app}: {error}")
     tracing = Tracing(settings, app)
     cache = cache_of(settings, metrics, redis)
     request_log = RequestLog(settings, log)
-    return Service(app, settings, log, request_log, metrics, tracing, model, gate, cache, redis)
+    return Service(app, settings, log, request_log, metrics, tracing, model, gate, cache, redis, jobs)
 
 
 def redis_of(settings: Settings, log):
@@ -86,6 +87,15 @@ def gate_of(settings: Settings, log, metrics: Metrics, redis=None):
     return Gate(settings, log, identity, limits, counts)
 
 
+def jobs_of(settings: Settings, log, metrics: Metrics):
+    """What is left to be done later, or None with JOBS=off; it is not imported then. Raises SettingsError."""
+    if settings.jobs == "off":
+        return None
+    from apps.service.jobs import Jobs
+
+    return Jobs(settings, log, metrics)
+
+
 class Service:
     """What the two servers share, wired. The parts come from outside, so that a test may bring its own."""
 
@@ -101,6 +111,7 @@ class Service:
         gate=None,
         cache=None,
         redis=None,
+        jobs=None,
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
         self.metrics, self.tracing, self.model = metrics, tracing, model
@@ -112,7 +123,7 @@ class Service:
         self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
         self.requests = Requests(settings, log, request_log, metrics, tracing)
         self.documents = Documents(app, settings, model, self.requests)
-        self.requests.service, self.requests.gate = self, gate
+        self.requests.service, self.requests.gate, self.jobs = self, gate, jobs
 
     @property
     def identity(self):
@@ -139,6 +150,8 @@ class Service:
             self.requests.gate.counts.start()
         if self.identity is not None:
             self.identity.start()
+        if self.jobs is not None:
+            self.jobs.start()
         self.model.start(wait=OTHERS_ANSWER_SECONDS if settings.workers > 1 else 0)
         if settings.exporter_port:
             try:
@@ -166,6 +179,8 @@ class Service:
             self._redis.close()
         if self.identity is not None:
             self.identity.close()
+        if self.jobs is not None:
+            self.jobs.close()
         self.model.close()
         self.tracing.close()
         self._request_log.flush()

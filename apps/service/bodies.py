@@ -47,12 +47,7 @@ class Answer(BaseModel):
 def check_content_type(content_type: str, content_encoding: str, strict: bool = True) -> None:
     """Raises Problem 415 unless the body is application/json as it is; without `strict`, the header may be
     missing. A browser's form may not stand in for it: that would let any web page post here."""
-    if content_encoding.strip().lower() not in ("", "identity"):
-        raise Problem(
-            "unsupported-media-type",
-            "expected a body that is not compressed",
-            [("Accept-Encoding", "identity")],
-        )
+    check_encoding(content_encoding)
     if not content_type and not strict:
         return
     if (
@@ -60,6 +55,28 @@ def check_content_type(content_type: str, content_encoding: str, strict: bool = 
         and content_type.partition(";")[0].strip().lower() != "application/json"
     ):
         raise Problem("unsupported-media-type", "expected the header Content-Type: application/json")
+
+
+def check_encoding(content_encoding: str) -> None:
+    """Raises Problem 415 for a body that is compressed."""
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise Problem(
+            "unsupported-media-type",
+            "expected a body that is not compressed",
+            [("Accept-Encoding", "identity")],
+        )
+
+
+def streamed(limit: str) -> Callable[[Callable], Callable]:
+    """A view's decorator, next to `@access(...)`: the body is not read before the view is called, which takes
+    it in pieces from its framework's `request` as they come. `limit` is the setting that says how many bytes
+    there may be."""
+
+    def note(view: Callable) -> Callable:
+        view.streamed = limit
+        return view
+
+    return note
 
 
 @cache

@@ -130,6 +130,7 @@ class Metrics:
             ["class", "reason"],
             registry=registry,
         )
+        self._jobs_accepted = Counter("jobs_accepted", "Jobs accepted at /jobs", registry=registry)
         self._counts_shared = Gauge(
             "limits_shared",
             "1 where limits are counted in Redis, 0 where each process counts for itself",
@@ -189,6 +190,9 @@ class Metrics:
 
     def cache_shared(self, shared: bool) -> None:
         self._cache_shared.set(int(shared))
+
+    def job_accepted(self) -> None:
+        self._jobs_accepted.inc()
 
     def predicted(self, model: str, version: str, labels: list[str], seconds: float) -> None:
         """Rows were predicted: one label for each, "" where the answer is a number."""

@@ -150,7 +150,8 @@ def described(
         "tags": generated.get("tags", ["added"]),
     }
     if "requestBody" in generated:
-        found["requestBody"] = {"required": True, "content": generated["requestBody"]["content"]}
+        parts = generated["requestBody"]["content"]
+        found["requestBody"] = {"required": True, "content": {name: {**part} for name, part in parts.items()}}
         content = found["requestBody"]["content"].get("application/json")
         if content and serving:
             content |= examples(content["schema"], serving)
@@ -168,7 +169,8 @@ def described(
     for status, response in told.items():
         if "x-problems" in response or status == "422":
             continue
-        answered = {"description": summary, "headers": header_refs("X-Request-ID")}
+        headers = header_refs("X-Request-ID") | response.get("headers", {})
+        answered = {"description": summary, "headers": headers}
         if method != "head" and "content" in response:
             answered["content"] = {
                 media_type: part | (example(part.get("schema", {}), serving) if serving else {})
@@ -232,6 +234,7 @@ def examples(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
     of_shape = {
         "PredictRequest": {label: {"value": {"features": row}} for label, row in named.items()},
         "BatchRequest": {"rows": {"value": {"instances": rows}}},
+        "JobRequest": {"rows": {"value": {"instances": rows}}},
         "InferRequest": {"rows": {"value": {"inputs": [tensor]}}},
         "KeyRequest": {"a job": {"value": {"label": "nightly batch", "scopes": ["predict"]}}},
     }
@@ -271,6 +274,12 @@ def schemas(generated: dict[str, Any], settings: Settings, serving: Serving | No
     found["PredictRequest"]["properties"]["features"] = {"$ref": REF.format(name="Row")}
     many = {"type": "array", "minItems": 1, "maxItems": settings.max_batch_rows}
     found["BatchRequest"]["properties"]["instances"] = many | {"items": {"$ref": REF.format(name="Row")}}
+    if settings.jobs == "on":
+        most = {"maxItems": settings.jobs_max_rows, "items": {"$ref": REF.format(name="Row")}}
+        found["JobRequest"] = found["BatchRequest"] | {
+            "title": "JobRequest",
+            "properties": {"instances": many | most},
+        }
     found["InferRequest"]["properties"]["inputs"] |= {"minItems": 1, "maxItems": 1}
     found["InputTensor"]["properties"] |= {
         "name": {"const": "features"},

@@ -201,10 +201,11 @@ def identity(serving: Serving) -> ModelVersion:
     return serving.identity
 
 
-def check_features(rows: list[list[float]], serving: Serving, one: bool = False) -> None:
-    """Raises Problem unless every row has a number for each feature of the card, within its range."""
+def check_features(rows: list[list[float]], serving: Serving, one: bool = False, first: int = 0) -> None:
+    """Raises Problem unless every row has a number for each feature of the card, within its range. `first` is
+    the number of the first row."""
     count = len(serving.features)
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows, first):
         where = "" if one else f" in row {number}"
         if len(row) != count:
             raise Problem(

@@ -100,6 +100,14 @@ KINDS = {
             "The models that it serves are listed at /models.",
         ),
         Kind(
+            "unknown-job",
+            404,
+            "Unknown job",
+            "There is no job of this id, or it is not yours, or it ended so long ago that it was cleared "
+            "away (JOBS_KEEP_SECONDS).",
+            "Your jobs are listed at /jobs.",
+        ),
+        Kind(
             "method-not-allowed",
             405,
             "Method not allowed",
@@ -114,18 +122,33 @@ KINDS = {
             "Send it again over a better connection, or in smaller parts.",
         ),
         Kind(
+            "job-not-done",
+            409,
+            "Job not done",
+            "The job has no result: it has not ended yet, or it has failed, or was cancelled.",
+            "Look at the job's state. While it is queued or running, ask again after the time in "
+            "Retry-After.",
+        ),
+        Kind(
+            "idempotency-conflict",
+            409,
+            "Idempotency conflict",
+            "A job with this Idempotency-Key exists, and something else was sent for it.",
+            "Use another key for another job.",
+        ),
+        Kind(
             "content-too-large",
             413,
             "Content too large",
-            "The body is larger than this server reads (MAX_BODY_BYTES).",
-            "Send fewer rows in each request.",
+            "The body is larger than this server reads (MAX_BODY_BYTES; for a job JOBS_MAX_BYTES).",
+            "Send fewer rows in each request, or in each job.",
         ),
         Kind(
             "too-many-rows",
             413,
             "Too many rows",
-            "The batch has more rows than this server takes at once (MAX_BATCH_ROWS).",
-            "Send the rows in several requests.",
+            "There are more rows than this server takes at once (MAX_BATCH_ROWS; in a job JOBS_MAX_ROWS).",
+            "Send the rows in several requests, or leave them as several jobs.",
         ),
         Kind(
             "uri-too-long",
@@ -208,6 +231,24 @@ KINDS = {
             503,
             "Access unavailable",
             "Who may do what cannot be looked up, because the database of accounts does not answer.",
+            "Try again. The operator's log says more.",
+            RETRY,
+        ),
+        Kind(
+            "job-queue-full",
+            503,
+            "Job queue full",
+            "As many jobs as this server takes wait to be done (JOBS_MAX_WAITING), or the broker's queue is "
+            "full.",
+            "Try again later. For the operator: more workers.",
+            (("Retry-After", "10"),),
+        ),
+        Kind(
+            "jobs-unavailable",
+            503,
+            "Jobs unavailable",
+            "The database of jobs, or where their results are, does not answer. Nothing that was accepted is "
+            "lost.",
             "Try again. The operator's log says more.",
             RETRY,
         ),

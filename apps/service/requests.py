@@ -19,6 +19,7 @@ from apps.service.tracing import Trace
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII).fullmatch
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+STREAMED_BYTES_PER_SECOND = 16384  # of a body that the view takes in pieces, after REQUEST_TIMEOUT_SECONDS
 IS_HEALTH = re.compile(r"(/v2)?/health(/[a-z]+)?").fullmatch
 
 
@@ -135,7 +136,21 @@ class Requests:
         if length and (not (length.isascii() and length.isdigit())):
             raise Problem("bad-request", "expected digits in the header Content-Length")
         if length and int(length[:20]) > settings.max_body_bytes:
-            raise self.too_large()
+            most = self.streamed_limit(context.method, context.route)
+            if most is None or int(length[:20]) > most:
+                raise self.too_large(most)
+
+    def streamed_limit(self, method: str, path: str) -> int | None:
+        """How many bytes a body may have that the view takes in pieces; None for any other. `path` may be the
+        route's template too."""
+        if not self.routes.streamed:
+            return None
+        name = self.routes.streamed.get((self.routes.of(path), method))
+        return name and getattr(self.settings, name)
+
+    def seconds_for(self, received: int) -> float:
+        """How long a body that is streamed may have taken when so many bytes of it have come."""
+        return self.settings.request_timeout_seconds + received / STREAMED_BYTES_PER_SECOND
 
     def check_access(self) -> None:
         """Ends the process with one line where access is on and a route does not say who may use it."""
@@ -171,12 +186,22 @@ class Requests:
     def unknown_method(self) -> Problem:
         return Problem("not-implemented", f"expected a method among {', '.join(sorted(METHODS))}")
 
-    def too_large(self) -> Problem:
-        return Problem(
-            "content-too-large", f"expected a body of at most {self.settings.max_body_bytes} bytes"
+    def too_large(self, limit: int | None = None) -> Problem:
+        """`limit`: of a body that is streamed."""
+        if limit is None:
+            most = self.settings.max_body_bytes
+            return Problem("content-too-large", f"expected a body of at most {most} bytes")
+        names = {getattr(self.settings, name): name.upper() for name in self.routes.streamed.values()}
+        told = (
+            f"expected a body of at most {limit} bytes ({names[limit]}), got more: send it in several parts"
         )
+        return Problem("content-too-large", told)
 
-    def too_slow(self) -> Problem:
+    def too_slow(self, streamed: bool = False) -> Problem:
+        if streamed:
+            return Problem(
+                "request-timeout", f"expected {STREAMED_BYTES_PER_SECOND} bytes of the body a second, or more"
+            )
         seconds = self.settings.request_timeout_seconds
         return Problem("request-timeout", f"expected the whole request within {seconds:g} seconds")
 

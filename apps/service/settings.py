@@ -74,7 +74,18 @@ def redis_address(text: str) -> str:
     return text
 
 
+def broker_address(text: str) -> str:
+    """Raises ValueError for what is none."""
+    if not re.fullmatch(r"amqps?://([^\s/@?#]*@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?", text):
+        raise ValueError(
+            "expected an address such as amqp://user:password@127.0.0.1:5672/vhost, without options, and "
+            "with %-escapes in a password"
+        )
+    return text
+
+
 Rates = Annotated[str, AfterValidator(rates)]
+BrokerAddress = Annotated[str, AfterValidator(broker_address)]
 RedisAddress = Annotated[str, AfterValidator(redis_address)]
 Networks = Annotated[str, AfterValidator(networks)]
 
@@ -160,8 +171,8 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         None,
-        description="with `ACCESS=on`: the database of accounts, as SQLAlchemy writes it; unset: a SQLite "
-        "file in `ACCESS_PATH`",
+        description="the database of accounts and of jobs, as SQLAlchemy writes it; unset: SQLite files in "
+        "`ACCESS_PATH` and `JOBS_FOLDER`",
         repr=False,
     )
     jwt_secret: str | None = Field(
@@ -212,6 +223,47 @@ class Settings(BaseSettings):
         "",
         description="addresses or networks, with commas between, of the proxies whose `X-Forwarded-For` is "
         "believed",
+    )
+
+    jobs: Literal["on", "off"] = Field(
+        "off", description="`on`: work may be left at `/jobs`, which workers (`python -m apps.worker`) do"
+    )
+    jobs_folder: Path = Field(
+        Path(".kit/jobs"),
+        description="jobs, their rows and results, and the queue, as SQLite files; servers and workers of "
+        "one machine share it",
+    )
+    broker_url: BrokerAddress | None = Field(
+        None,
+        description="the queue between servers and workers: `amqp://user:password@host:5672/vhost`, a "
+        "RabbitMQ; unset: a file in `JOBS_FOLDER`",
+        repr=False,
+    )
+    results_url: RedisAddress | None = Field(
+        None,
+        description="where results of jobs are kept: `redis://127.0.0.1:6379/1`; unset: in the database of "
+        "jobs",
+        repr=False,
+    )
+    jobs_max_rows: Count = Field(1_000_000, description="a job with more rows gets 413")
+    jobs_max_bytes: Count = Field(200_000_000, description="a job whose body is larger gets 413")
+    jobs_max_waiting: Count = Field(
+        1000, description="as long as so many jobs have not ended, further ones get 503"
+    )
+    jobs_chunk_rows: Count = Field(
+        10_000, description="rows that a worker takes at a time: what is lost with it, and done again"
+    )
+    jobs_chunk_seconds: Seconds = Field(
+        600, description="a worker that takes longer for a chunk ends itself, and the chunk is tried again"
+    )
+    jobs_lease_seconds: Seconds = Field(
+        10, description="a worker that has said nothing of its chunk for so long is taken for dead"
+    )
+    jobs_keep_seconds: Seconds = Field(
+        7 * 86400, description="how long a job and its results are kept after its end"
+    )
+    worker_port: Port = Field(
+        8002, description="the port of a worker's probes and metrics, at `METRICS_HOST`; `0`: none"
     )
 
     @property

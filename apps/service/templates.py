@@ -26,6 +26,7 @@ class Templates:
         self._overlapping: dict[str, list[str]] = {}  # a fixed path's templates, where it has others
         self._needed: dict[tuple[str, str], Needed] = {}  # by fixed path and method, once it was asked
         self.undeclared: list[str] = []
+        self.streamed: dict[tuple[str, str], str] = {}  # by template and method: see bodies.streamed
 
     def of(self, path: str) -> str:
         """The template that a path belongs to, or OTHER."""
@@ -70,11 +71,14 @@ class Templates:
         methods: dict[str, set[str]] = {}
         patterns, undeclared = [], []
         declared: dict[tuple[str, str], set[Declared]] = {}
+        streamed: dict[tuple[str, str], str] = {}
         for found, allowed, view in self._listed():
             template = PART.sub(r"{\1}", found)
             if template not in methods and "{" in template:
                 patterns.append((pattern_of(found), template))
             methods.setdefault(template, set()).update(allowed)
+            if limit := getattr(view, "streamed", None):
+                streamed |= {(template, method): limit for method in allowed}
             if (one := getattr(view, "access", None)) is None:
                 undeclared.append(template)
             else:
@@ -86,7 +90,7 @@ class Templates:
             if (others := [template for pattern, template in patterns if pattern.fullmatch(path)])
         }
         self._declared, self.undeclared, self._needed = declared, undeclared, {}
-        self._methods, self._patterns = methods, patterns
+        self._methods, self._patterns, self.streamed = methods, patterns, streamed
 
     def listed(self) -> list[tuple[str, str, set[Declared]]]:
         """Every template with each of its methods, and what its views declare."""

@@ -38,7 +38,17 @@ class Tracing:
             if trace_id & LOW_64_BITS >= self._keep_below:  # the sampler would drop it, in 12 µs
                 return Trace(f"{trace_id:032x}", "00")
             self._provider.id_generator.next.trace_id = trace_id
-        return Recorded(self._tracer, traceparent if found else "", method, route)
+        http = {"http.request.method": method, "http.route": route}
+        return Recorded(self._tracer, traceparent if found else "", f"{method} {route}", "SERVER", http)
+
+    def consume(self, traceparent: str) -> "Trace":
+        """The trace of a message from the queue: that of the request which brought the job.
+        https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/"""
+        found = TRACEPARENT(traceparent)
+        if self._provider is None or not found:
+            return Trace(found[1], found[3]) if found else Trace(f"{getrandbits(128):032x}", "00")
+        told = {"messaging.system": "celery", "messaging.operation.name": "process"}
+        return Recorded(self._tracer, traceparent, "process chunk", "CONSUMER", told)
 
     def close(self) -> None:
         """Send what is left, for a short while."""
@@ -74,22 +84,17 @@ class Trace:
 
 
 class Recorded(Trace):
-    """A trace with spans. Attributes follow the semantic conventions for HTTP; none holds anything sent."""
+    """A trace with spans. Attributes follow the semantic conventions; none holds anything sent."""
 
     __slots__ = ("_context", "_span", "_tracer")
 
-    def __init__(self, tracer, traceparent: str, method: str, route: str) -> None:
+    def __init__(self, tracer, traceparent: str, name: str, kind: str, attributes: dict) -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
         self._tracer = tracer
-        self._span = tracer.start_span(
-            f"{method} {route}",
-            parent,
-            SpanKind.SERVER,
-            {"http.request.method": method, "http.route": route},
-        )
+        self._span = tracer.start_span(name, parent, SpanKind[kind], attributes)
         self._context = set_span_in_context(self._span)
         found = self._span.get_span_context()
         super().__init__(format(found.trace_id, "032x"), format(found.trace_flags, "02x"))
@@ -103,7 +108,8 @@ class Recorded(Trace):
         )
 
     def end(self, status: int) -> None:
-        self._span.set_attribute("http.response.status_code", status)
+        if self._span.kind.name == "SERVER":
+            self._span.set_attribute("http.response.status_code", status)
         if status >= 500:
             from opentelemetry.trace import Status, StatusCode
 

@@ -15,7 +15,9 @@ next start, which finds its record in `.kit/servers`.
 import atexit
 import contextlib
 import os
+import re
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -30,6 +32,8 @@ import psutil
 from .processes import LOGS, ROOT, end, reclaim, spawn, write_record
 
 HOST = "127.0.0.1"
+PORTS_TRIED = 5  # where any will do and another program takes each before the server has it
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx loads certificates for each client: 30 ms
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ _BOOK = ("-m", "http.server", "{port}", "--bind", HOST, "--directory", str(ROOT 
 KINDS = {
     "fastapi": _api("apps.fastapi_app", 8000, grace=12),
     "flask": _api("apps.flask_app", 5000, grace=12),
+    "worker": Kind(("-m", "apps.worker"), 8002, "/health", "worker", {"WORKER_PORT": "{port}"}, grace=12),
     "minimal_fastapi": _api("apps.minimal.fastapi_api_example", 8000),
     "minimal_flask": _api("apps.minimal.flask_api_example", 5000),
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),
@@ -91,20 +96,24 @@ class Server:
         if name not in KINDS:
             raise ValueError(f"there is no server named {name!r}: choose one of {', '.join(KINDS)}")
         reclaim()
-        self.name, self.kind = name, KINDS[name]
-        self.port = port or free_port()
-        self.url = f"http://{HOST}:{self.port}"
-        self.log = log_of(name, self.port)
+        self.name, self.kind, self._env = name, KINDS[name], dict(env or {})
+        self._ports_left = 0 if port else PORTS_TRIED - 1
         self._strange = ""
-        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)  # no proxy for 127.0.0.1
-        settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self.kind.env, **(env or {})}
-        settings = {key: value.replace("{port}", str(self.port)) for key, value in settings.items()}
-        arguments = [argument.replace("{port}", str(self.port)) for argument in self.kind.arguments]
+        self._spawn(port or free_port())
+
+    def _spawn(self, port: int) -> None:
+        """Start the process, which is to listen at `port`."""
+        self.port, self.url, self.log = port, f"http://{HOST}:{port}", log_of(self.name, port)
+        # no proxy for 127.0.0.1
+        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=_NO_TLS)
+        settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self.kind.env, **self._env}
+        settings = {key: value.replace("{port}", str(port)) for key, value in settings.items()}
+        arguments = [argument.replace("{port}", str(port)) for argument in self.kind.arguments]
         self._spawned = time.monotonic()
         command = [sys.executable, *arguments]
         self.process = spawn(command, self.log, env=settings, own_group=self.kind.own_group)
         _running.append(self)
-        self._record = write_record(name, self.process, self.port, arguments)
+        self._record = write_record(self.name, self.process, port, arguments)
 
     @property
     def alive(self) -> bool:
@@ -116,16 +125,21 @@ class Server:
         "health": it answers its health path and says that it is who we started. A 503 counts: the process
         is there, its model is not; while the model is still being loaded, it waits. "port": it accepts
         connections; nothing is asked of it yet.
+
+        Where no port was asked for and another program took the free one first, it is started at another.
         """
         if until not in ("health", "port"):
             raise ValueError(f"wait is 'health' or 'port', not {until!r}")
-        deadline = self._spawned + self.kind.deadline
         while True:
+            if self._ports_left and self._lost_its_port():
+                self._ports_left -= 1
+                self.stop()
+                self._spawn(free_port())
             if not self.alive:
                 raise ServerError(self._why(f"ended with exit code {self.process.returncode} while starting"))
             if self._listens() and (until == "port" or self._answers()) and self.alive:
                 return
-            if time.monotonic() > deadline:
+            if time.monotonic() > self._spawned + self.kind.deadline:
                 late = f"was not ready after {self.kind.deadline:g} s"
                 raise ServerError(self._why(f"{late} ({self._strange})" if self._strange else late))
             time.sleep(0.05)
@@ -185,6 +199,11 @@ class Server:
         except psutil.NoSuchProcess:  # it, or a child of it, has ended meanwhile
             return False
 
+    def _lost_its_port(self) -> bool:
+        """True when its log says that another program has the port. A worker says so and goes on."""
+        taken = rf"\b{self.port}\b.*(already in use|not available|only one usage)"  # the last is Windows'
+        return bool(re.search(taken, self.tail(), re.IGNORECASE))
+
     def _answers(self) -> bool:
         """True when the health path is answered by the server that we started, and not by an older one."""
         try:
@@ -212,17 +231,22 @@ class Server:
 
 
 def start(
-    name: str, *, env: Mapping[str, str] | None = None, wait: Literal["health", "port"] = "health"
+    name: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    wait: Literal["health", "port"] = "health",
+    label: str = "",
 ) -> Server:
     """Start a server and return it when it is ready; `stop()` it when done.
 
-    Starting the same kind again, as when a cell is run twice, stops the one started before. `env` adds to
-    the environment, for instance {"MODEL_PATH": "other.pkl"} (relative to the project's folder).
+    Starting the same kind again, as when a cell is run twice, stops the one started before, unless it had
+    another `label`. `env` adds to the environment, for instance {"MODEL_PATH": "other.pkl"} (relative to the
+    project's folder).
     """
-    if name in _started:
-        _started.pop(name).stop()
+    if (name, label) in _started:
+        _started.pop((name, label)).stop()
     server = Server(name, env=env)
-    _started[name] = server
+    _started[name, label] = server
     try:
         server.wait(wait)
     except BaseException:
@@ -282,7 +306,7 @@ def stop_all() -> None:
 
 
 _running: list[Server] = []
-_started: dict[str, Server] = {}
+_started: dict[tuple[str, str], Server] = {}
 
 
 @atexit.register

@@ -3,14 +3,17 @@
 python tests/contract/added_fastapi.py bare|full     (PORT; the project's folder in PYTHONPATH)"""
 
 import asyncio
+import hashlib
 import os
 import sys
 from typing import Annotated
 
 import uvicorn
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, UploadFile, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, UploadFile, WebSocket
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel
+
+from apps.service.bodies import streamed
 
 DONE: list[str] = []  # what happened beside the answers
 
@@ -68,6 +71,17 @@ def add(app: FastAPI) -> FastAPI:
     @app.post("/added/upload")
     async def upload(file: UploadFile):
         return {"name": file.filename, "size": len(await file.read())}
+
+    @app.post("/added/pieces")
+    @streamed("jobs_max_bytes")
+    async def pieces(request: Request, stop: int = -1):
+        digest, size = hashlib.sha256(), 0
+        async for piece in request.stream():
+            digest.update(piece)
+            size += len(piece)
+            if 0 <= stop < size:
+                raise HTTPException(409, "enough")
+        return {"size": size, "sha256": digest.hexdigest()}
 
     @app.post("/added/later")
     async def later(tasks: BackgroundTasks):

@@ -2,6 +2,7 @@
 
 python tests/contract/added_flask.py bare|full     (PORT; the project's folder in PYTHONPATH)"""
 
+import hashlib
 import os
 import sys
 import threading
@@ -10,6 +11,8 @@ import time
 import waitress
 from flask import Flask, abort, after_this_request, jsonify, redirect, request, send_file, stream_with_context
 from pydantic import BaseModel
+
+from apps.service.bodies import streamed
 
 DONE: list[str] = []  # what happened beside the answers
 
@@ -64,6 +67,17 @@ def add(app: Flask) -> Flask:
     def upload():
         file = request.files["file"]
         return {"name": file.filename, "size": len(file.read())}
+
+    @app.post("/added/pieces")
+    @streamed("jobs_max_bytes")
+    def pieces():
+        digest, size = hashlib.sha256(), 0
+        while piece := request.stream.read(1 << 16):
+            digest.update(piece)
+            size += len(piece)
+            if 0 <= int(request.args.get("stop", -1)) < size:
+                abort(409, "enough")
+        return {"size": size, "sha256": digest.hexdigest()}
 
     @app.post("/added/later")
     def later():

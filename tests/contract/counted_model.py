@@ -1,4 +1,4 @@
-"""A scikit-learn model that tells how often it was asked, takes 8 ms, and fails when a test wants it to."""
+"""A model that tells how often it was asked, takes 8 ms, and fails when a test wants it to."""
 
 import os
 import time

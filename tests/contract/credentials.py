@@ -60,16 +60,22 @@ def encoded(raw: bytes) -> str:
 
 @contextmanager
 def guarded_pair(folder: Path, model: Path, env: Mapping[str, str] | None = None) -> Iterator[Guarded]:
-    accounts = Accounts((env or {}).get("DATABASE_URL"), folder)
+    accounts = accounts_in(folder, (env or {}).get("DATABASE_URL"))
+    settings = {"ACCESS": "on", "ACCESS_PATH": str(folder), "MODEL_PATH": str(model), **(env or {})}
+    with pair(settings) as servers:
+        yield Guarded(servers, accounts, folder)
+    accounts.close()
+
+
+def accounts_in(folder: Path, database: str | None = None) -> Accounts:
+    """Of alice, who may do all, of a robot, and of one who may do one thing only for each scope."""
+    accounts = Accounts(database, folder)
     accounts.create_tables()
     accounts.add("alice", [*SCOPES], password=PASSWORD)
     accounts.add("robot", ["predict"], kind="client", password=PASSWORD)
     for scope in SCOPES:
         accounts.add(f"only-{scope}", [scope], password=PASSWORD)
-    settings = {"ACCESS": "on", "ACCESS_PATH": str(folder), "MODEL_PATH": str(model), **(env or {})}
-    with pair(settings) as servers:
-        yield Guarded(servers, accounts, folder)
-    accounts.close()
+    return accounts
 
 
 def predict(server: Server, headers: Mapping[str, str] | None = None) -> httpx.Response:

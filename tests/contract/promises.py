@@ -20,7 +20,7 @@ LOGGED = {
     "level": lambda found: found == "info",
     "timestamp": lambda found: re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", found),
     "method": METHODS.__contains__,
-    "route": lambda found: re.fullmatch(r"other|/([\w-]+|\{\w+\}|openapi\.json)(/([\w-]+|\{\w+\}))*", found),
+    "route": lambda found: re.fullmatch(r"other|/([\w-]+|\{\w+\}|openapi\.json)(/([\w.-]+|\{\w+\}))*", found),
     "status": lambda found: isinstance(found, int) and 200 <= found < 600,
     "ms": lambda found: isinstance(found, float) and found >= 0,
     "request_id": REQUEST_ID,

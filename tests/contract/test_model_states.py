@@ -203,11 +203,16 @@ def zip_slip(folder: Path) -> None:
     content(whole.getvalue(), "model.skops", known=True)(folder)
 
 
+def vanish(folder: Path) -> None:
+    """All of it at once: a server that looks while file by file goes finds the card gone first."""
+    shutil.rmtree(folder.rename(folder.with_name("gone")))
+
+
 NO_CARD, MISSING = "no card that describes it", "missing or cannot be read"
 CHANGED, UNREADABLE = "not the one that was exported", "cannot be read as a model"
 STATES = {
     "no card": ("onnx", without("card.json"), "CardError", NO_CARD),
-    "no folder": ("onnx", shutil.rmtree, "FileMissingError", MISSING),
+    "no folder": ("onnx", vanish, "FileMissingError", MISSING),
     "no file": ("onnx", without("model.onnx"), "FileMissingError", MISSING),
     "file is empty": ("onnx", cut(0), "HashMismatchError", CHANGED),
     "file is a folder": ("onnx", directory("model.onnx"), "FileMissingError", MISSING),

@@ -195,6 +195,10 @@ def test_the_metrics_are_right_after_known_traffic(name, iris_env):
         "model_load_failures_total",
         "requests_limited_total",
         "cache_requests_total",
+        "job_chunks_total",  # these four are a worker's
+        "job_messages_dropped_total",
+        "job_chunk_duration_seconds",
+        "job_rows_total",
     }
 
 

@@ -83,17 +83,19 @@ def test_the_dashboard_is_the_one_that_its_source_writes():
 
 
 @needs
-def test_prometheus_scrapes_both_servers_and_answers_the_dashboards_questions(iris_root, tmp_path):
+def test_prometheus_scrapes_all_and_answers_the_dashboards_questions(iris_root, tmp_path):
     ports = {"fastapi": free_port(), "flask": free_port()}
     model = {"MODEL_PATH": str(iris_root / "model.pkl")}
     with (
         serve("fastapi", env=model | {"METRICS_PORT": str(ports["fastapi"])}) as fastapi,
         serve("flask", env=model | {"METRICS_PORT": str(ports["flask"])}) as flask,
+        serve("worker", env={"JOBS_FOLDER": str(tmp_path / "jobs")}) as worker,
     ):
+        ports["worker"] = worker.port
         config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config["rule_files"] = [str(DEPLOY / "prometheus" / name) for name in config["rule_files"]]
-        for target in config["scrape_configs"][0]["static_configs"]:
+        for target in [target for job in config["scrape_configs"] for target in job["static_configs"]]:
             target["targets"] = [f"127.0.0.1:{ports[target['labels']['app']]}"]
         (tmp_path / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
         url = f"127.0.0.1:{free_port()}"
@@ -120,7 +122,7 @@ def test_prometheus_scrapes_both_servers_and_answers_the_dashboards_questions(ir
                 ):
                     break
                 time.sleep(0.5)
-            assert ask(url, "up") == {"fastapi": 1, "flask": 1}
+            assert ask(url, "up") == {"fastapi": 1, "flask": 1, "worker": 1}
             assert set(rates) == {"fastapi", "flask"}
             assert ask(url, "model_loaded") == {"fastapi": 1, "flask": 1}
             assert set(

@@ -5,31 +5,17 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from classroom.servers import free_port, serve
 
-from model_training.train import main as train
+from tests.docs.blocks import BASH, BLOCKS, ROOT, block, environment, run, started, until_it_predicts
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
-BLOCKS = sorted(  # each once, on however many pages it stands
-    {
-        found
-        for page in PAGES
-        for found in re.findall(
-            r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-        )
-    }
-)
 NOT_RUN = {  # what stands in the block: why it is not run here
     "python -m jupyterlab": "tests/kit/test_up.py starts it, as kit.py up does",
     "python kit.py test --quick": "these are its tests",
@@ -42,22 +28,16 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "curl --cacert": "tests/deploy/test_proxy.py asks both sites with curl",
     "docker compose --profile proxy": "tests/deploy/test_docker.py looks at the classroom",
     "MaxRetentionSec": "a setting of the system's journal",
+    "JOBS=on python -m apps.fastapi_app": "tests/contract/test_jobs.py starts servers and a worker so",
+    "WORKER_PORT=8003": "tests/jobs starts several workers of one folder",
+    "BROKER_URL=amqp": "tests/jobs/test_worker.py starts workers with these settings",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
-BASH = shutil.which("bash")
 FASTAPI = "http://127.0.0.1:8000"
 
 
-def block(language: str, holding: str) -> str:
-    """The one block of this language that has `holding` in it, or is it."""
-    found = [text for name, text in BLOCKS if name == language and holding in text]
-    found = [text for text in found if text.strip() == holding] or found
-    assert len(found) == 1, f"{len(found)} {language} blocks with {holding}"
-    return found[0]
-
-
-def test_every_block_has_a_test_here():
-    tests = Path(__file__).read_text(encoding="utf-8")
+def test_every_block_has_a_test():
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     held = re.findall(r"""block\("(\w+)", (?:"([^"]+)"|'([^']+)')\)""", tests)
     held = [(name, one or other) for name, one, other in held]
     for language, text in BLOCKS:
@@ -71,17 +51,6 @@ def test_every_reason_not_to_run_a_block_is_of_a_block():
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A copy of what the README's commands need, with a trained model."""
-    copy = tmp_path_factory.mktemp("project")
-    for room in ("apps", "model_training"):
-        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "requirements.txt", copy)
-    assert train(["iris", "--root", str(copy)]) == 0
-    return copy
-
-
-@pytest.fixture(scope="module")
 def live(project):
     """Both servers; `live(text)` is the text with the addresses that they have here."""
     env = {"MODEL_PATH": str(project / "model.pkl")}
@@ -89,14 +58,6 @@ def live(project):
         yield lambda text: text.replace("http://127.0.0.1:8000", fastapi.url).replace(
             "http://127.0.0.1:5000", flask.url
         )
-
-
-def run(command: list[str], cwd: Path, **env: str) -> str:
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, encoding="utf-8", timeout=600
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
@@ -116,12 +77,12 @@ def test_the_python_example(live, project):
     assert said.count("200 {'prediction': [0], 'label': 'setosa', ") == 2
 
 
-@pytest.mark.parametrize("holding", ['"prediction": [0], "label"', '"type": "/problems/invalid-input"'])
+@pytest.mark.parametrize("holding", ['"prediction": [0], "label"', '"detail": "expected 4 features'])
 def test_the_answers_shown_are_those_that_come(full, holding):
     shown = json.loads(
         {
             '"prediction": [0], "label"': block("json", '"prediction": [0], "label"'),
-            '"type": "/problems/invalid-input"': block("json", '"type": "/problems/invalid-input"'),
+            '"detail": "expected 4 features': block("json", '"detail": "expected 4 features'),
         }[holding]
     )
     features = [5.1, 3.5, 1.4, 0.2] if "prediction" in shown else [5.1, 3.5, 1.4]
@@ -157,21 +118,6 @@ def test_the_test_clients_of_both_frameworks(project):
     env = {"METRICS_PORT": "0", "MODEL_PATH": str(project / "model.pkl")}
     said = run([sys.executable, "-c", block("python", "TestClient")], project, **env)
     assert said.split() == ["setosa", "setosa"]
-
-
-@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
-def test_the_page_starts_as_the_book_says():
-    port = free_port()
-    settings = {"STREAMLIT_SERVER_PORT": port, "STREAMLIT_SERVER_HEADLESS": "true"}
-    env = os.environ | environment(ROOT, port) | {name: str(value) for name, value in settings.items()}
-    with started(block("bash", "streamlit run"), ROOT, env):
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"))
-
-
-def answers(url: str) -> bool:
-    with suppress(httpx.TransportError):
-        return httpx.get(url, trust_env=False).status_code == 200
-    return False
 
 
 @pytest.mark.parametrize("holding", ["CORSMiddleware", "def with_cors"])
@@ -274,6 +220,55 @@ def test_a_user_signs_in_with_powershell_as_the_book_says(access):
         assert "iris" in run(["pwsh", "-NoProfile", "-Command", text], ROOT, PASSWORD=password)
 
 
+@pytest.fixture(scope="module")
+def jobs(project, tmp_path_factory):
+    """A server that takes jobs, and a worker."""
+    folder = tmp_path_factory.mktemp("jobs")
+    env = {"JOBS": "on", "JOBS_FOLDER": str(folder / "jobs"), "MODEL_PATH": str(project / "model.pkl")}
+    with serve("fastapi", env=env) as server, serve("worker", env=env):
+        yield server, folder
+
+
+@pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
+def test_a_job_goes_its_way_as_the_book_says(jobs):
+    server, folder = jobs
+    said = run([BASH, "-ec", block("bash", "cat > flowers.csv").replace(FASTAPI, server.url)], folder)
+    head, _, body = said.replace("\r\n", "\n").partition("\n\n")
+    job = json.loads(body)
+    assert head.startswith("HTTP/1.1 202") and f"location: /jobs/{job['id']}" in head.lower()
+    while job["state"] in ("queued", "running"):
+        time.sleep(0.1)
+        job = server.get(f"/jobs/{job['id']}").json()
+    look, as_csv, as_json, cancel, listed = (
+        run([BASH, "-ec", line.replace(FASTAPI, server.url)], folder, JOB=job["id"])
+        for line in block("bash", "jobs/$JOB/result.csv").splitlines()
+    )
+    assert json.loads(look) == json.loads(cancel) == job and job["state"] == "succeeded"
+    assert [line.split(",")[:3] for line in as_csv.splitlines()[1:]] == [
+        ["1", "0", "setosa"],
+        ["2", "2", "virginica"],
+    ]
+    assert json.loads(as_json)["label"] == ["setosa", "virginica"]
+    assert json.loads(listed)["jobs"] == [job]
+    said = run(
+        [sys.executable, "-c", block("python", "flowers-of-today").replace(FASTAPI, server.url)], folder
+    )
+    assert said == "succeeded 2\n"
+    assert (folder / "answers.csv").read_text().splitlines() == as_csv.splitlines()
+
+
+@pytest.mark.skipif(not (BASH and shutil.which("curl")), reason="needs bash and curl")
+def test_the_mistakes_of_a_file_are_told_as_the_book_says(jobs):
+    server, folder = jobs
+    said = json.loads(run([BASH, "-ec", block("bash", "faulty.csv").replace(FASTAPI, server.url)], folder))
+    shown = json.loads(block("json", '"line": 3'))
+    assert [*said] == [*shown]
+    changing = {"instance", "request_id"}
+    assert {name: said[name] for name in shown if name not in changing} == {
+        name: shown[name] for name in shown if name not in changing
+    }
+
+
 def test_limits_are_told_as_the_book_says(project):
     start = block("bash", "RATE_LIMITS=").strip().removesuffix(" python -m apps.fastapi_app")
     settings = dict(part.split("=", 1) for part in start.split(" "))
@@ -306,182 +301,6 @@ def test_a_client_waits_as_told_and_is_served(project):
 def test_loading_a_model_folder(project):
     said = run([sys.executable, "-c", block("python", "artifact import load")], project)
     assert "['setosa', 'versicolor', 'virginica']" in said
-
-
-def environment(project: Path, port: int) -> dict[str, str]:
-    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {"PATH": tools, "PORT": str(port), "UVICORN_PORT": str(port), "PYTHONUNBUFFERED": "1"}
-
-
-@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
-@pytest.mark.parametrize(
-    "command",
-    [
-        block("bash", "python -m apps.fastapi_app"),
-        block("bash", "python -m apps.flask_app"),
-        block("bash", "uvicorn apps.fastapi_app"),
-        block("bash", "python -m apps.minimal.flask_api_example"),
-        block("bash", "OTEL_EXPORTER_OTLP_ENDPOINT"),  # nobody collects, which costs a request nothing
-        block("bash", "WORKERS=2 python -m apps.fastapi_app"),
-        block("bash", "WORKERS=2 python -m apps.flask_app"),
-        block("bash", "--server granian"),
-    ],
-    ids=[
-        "fastapi",
-        "flask",
-        "reload",
-        "minimal flask",
-        "tracing",
-        "workers fastapi",
-        "workers flask",
-        "granian",
-    ],
-)
-def test_a_server_started_as_the_readme_says_answers(project, command):
-    answers_when_started(command, project)
-
-
-@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
-def test_the_minimal_server_starts_as_the_readme_says(project):
-    answers_when_started(block("bash", "pip install -r").splitlines()[-1], project)
-
-
-@pytest.mark.skipif(
-    not (os.environ.get("CI") and BASH and os.name != "nt"), reason="downloads everything: only on CI"
-)
-@pytest.mark.timeout(900)
-def test_an_environment_of_ones_own_with_pip_alone(tmp_path, project):
-    own = shutil.copytree(
-        project, tmp_path / "own", ignore=shutil.ignore_patterns("models", "model.pkl", "card.json")
-    )
-    lines = block("bash", "pip install -r").splitlines()
-    lines[0] = lines[0].replace("python", sys.executable, 1)
-    run([BASH, "-ec", "\n".join(lines[:-1])], own, PIP_NO_COMPILE="1")  # most of it is not imported here
-    answers_when_started(f". .venv/bin/activate\n{lines[-1]}", own)
-
-
-def test_the_windows_commands_are_the_same(project):
-    bash, powershell = block("bash", "pip install -r"), block("powershell", "pip install -r")
-    assert bash.replace(". .venv/bin/activate", r".\.venv\Scripts\Activate.ps1") == powershell
-
-
-def answers_when_started(command: str, cwd: Path) -> None:
-    """The command starts a server that predicts; it is stopped again."""
-    port = free_port()
-    with started(command, cwd, os.environ | environment(cwd, port)) as process:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-            until_it_predicts(client, process)
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
-
-
-@contextmanager
-def started(command: str, cwd: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """A command of bash's; nothing of it outlives the block, however that ends."""
-    process = subprocess.Popen([BASH, "-ec", command], cwd=cwd, env=env, start_new_session=True)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):  # as it should be
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def until_it_predicts(client: httpx.Client, process: subprocess.Popen) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the server ended"
-        try:
-            answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
-            if answer.status_code != 503:  # which it is while the model is loaded
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    assert answer.json()["prediction"] == [0]
-
-
-@pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash, and gunicorn needs POSIX")
-@pytest.mark.parametrize(
-    "command",
-    [
-        block("bash", "uvicorn --factory apps.fastapi_app:create_app --workers 2"),
-        block("bash", "gunicorn -k asgi"),
-        block("bash", "granian --interface asgi"),
-        block("bash", "gunicorn -k gthread"),
-        block("bash", "granian --interface wsgi"),
-    ],
-    ids=["uvicorn", "gunicorn asgi", "granian asgi", "gunicorn wsgi", "granian wsgi"],
-)
-def test_a_process_manager_serves_with_two_workers_that_count_as_one(command, project, tmp_path):
-    port, exporter = free_port(), free_port()
-    env = os.environ | environment(project, port) | {"METRICS_PORT": str(exporter), "LOG_LEVEL": "warning"}
-    env |= {"TMPDIR": str(tmp_path), "GUNICORN_CMD_ARGS": "--no-control-socket"}
-    command = re.sub(r"\b[58]000\b", str(port), command).strip()
-    with started(command, project, env) as process:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
-            until_it_predicts(client, process)
-        wait_for(lambda: workers_with_a_model(tmp_path) == 2)
-        for number in range(30):  # each on a connection of its own, so that both get some
-            body = {"features": [5.1, 3.5, 1.4, 0.2] if number % 3 else [5.1]}
-            answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, trust_env=False)
-            assert answer.status_code == (200 if number % 3 else 400), answer.text
-            assert number % 3 or answer.headers["content-type"] == "application/problem+json"
-        wait_for(lambda: predicted(exporter) == 1 + 20)
-        process.terminate()
-        assert process.wait(40) == 0
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
-
-
-def workers_with_a_model(folder: Path) -> int:
-    """How many have put into their metrics, which are in a folder of this one, that their model is loaded."""
-    return sum(b'"model_loaded"' in path.read_bytes() for path in folder.glob("*/gauge_livemin_*.db"))
-
-
-def predicted(exporter: int) -> float:
-    """The count of rows at this port for metrics."""
-    text = httpx.get(f"http://127.0.0.1:{exporter}/metrics", trust_env=False).text
-    return sum(float(count) for count in re.findall(r"^predictions_total\{.*\} (\S+)$", text, re.MULTILINE))
-
-
-def wait_for(true) -> None:
-    deadline = time.monotonic() + 40
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-@pytest.mark.parametrize("command", ["up", "test", "docs"])
-def test_the_commands_exist(command):
-    blocks = {"up": block("bash", "kit.py up"), "docs": block("bash", "kit.py docs")}
-    text = (blocks | {"test": block("bash", "python kit.py test")})[command]
-    assert text == f"python kit.py {command}\n"
-    assert command in run([sys.executable, "kit.py", command, "--help"], ROOT)
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or not BASH or Path(sys.prefix).resolve() != ROOT / ".venv",
-    reason="needs the kit's own .venv, and a system on which no browser opens when there is no screen",
-)
-def test_the_first_command_brings_everything_up():
-    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    env |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])}
-    command = [BASH, "-ec", block("bash", "kit.py up")]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=-1, text=True, start_new_session=True
-    ) as process:
-        said = ""
-        try:
-            for line in process.stdout:
-                said += line
-                if "Ready after" in said and line.strip().startswith("Flask server"):
-                    break
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-        rest = process.stdout.read()
-    for name in ("JupyterLab", "Streamlit page", "FastAPI server", "Flask server"):
-        assert re.search(rf"{name} +http://127\.0\.0\.1:\d+", said), said
-    assert "All stopped" in rest
 
 
 def docker_engine() -> bool:

@@ -163,12 +163,13 @@ def plain(text: str) -> str:
 
 def test_every_metric_is_in_it(book, tmp_path):
     ask = (
-        "from apps.service.metrics import Metrics; from prometheus_client import generate_latest as latest; "
+        "from apps.service.metrics import Metrics; from apps.service.jobs.counted import WorkerMetrics; "
+        "from prometheus_client import generate_latest as latest; "
+        "print(*[latest(one.registry).decode() for one in (Metrics('x'), WorkerMetrics())], sep='')"
     )
-    ask += "print(latest(Metrics('x').registry).decode())"
     told = python("-c", ask).stdout
     names = {name.removesuffix("_total") for name in re.findall(r"^# HELP (\w+) ", told, re.MULTILINE)}
-    assert len(names) == 17
+    assert len(names) == 22
     assert {name.removesuffix("_total") for name in table(book, "metrics")} == names
 
 

@@ -68,6 +68,25 @@ def test_every_problem_of_access_is_in_the_troubleshooting_table():
         assert said in TROUBLESHOOTING
 
 
+def test_every_problem_of_jobs_is_in_the_troubleshooting_table():
+    words = (
+        "`unknown-job`",
+        "`job-not-done`",
+        "`idempotency-conflict`",
+        "`job-queue-full`",
+        "`jobs-unavailable`",
+    )
+    assert [word for word in words if word not in TROUBLESHOOTING] == []
+    for source, said in (
+        ("csv_rows", "expected CSV of the model's features, got "),
+        ("csv_rows", "expected a line with the names of the features"),
+        ("file_part", "expected a whole form with one part, a file named file"),
+        ("uploads", "expected an Idempotency-Key of 1 to 200 visible ASCII characters"),
+    ):
+        assert said in (ROOT / "apps" / "service" / "jobs" / f"{source}.py").read_text(encoding="utf-8")
+        assert said in TROUBLESHOOTING
+
+
 def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
     for message in setup.MEANINGS:
         first_words = " ".join(message.split()[:4]).rstrip(".:,")

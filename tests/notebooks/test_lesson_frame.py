@@ -9,6 +9,7 @@ from tests.notebooks.lessons import LESSONS, tags, text_of
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=str)
 FIXED_HEADINGS = ["Key points", "Where this lives", "Next"]
 LINES_IN_A_CELL = 14
+TO_BE_WRITTEN = {10}  # a lesson with its number kept for it, while others that follow are there
 HELP = re.compile(r'(check\("[\d.]+"\)|# hint\("[\d.]+"\)\n# solution\("[\d.]+"\))')
 
 
@@ -47,8 +48,8 @@ def test_it_closes_with_key_points_where_it_lives_and_what_is_next(lesson):
 
 @every_lesson
 def test_it_links_the_lesson_that_follows(lesson):
-    following = [other.path.name for other in LESSONS if other.number == lesson.number + 1]
-    for name in following:
+    following = [other.path.name for other in LESSONS if other.number > lesson.number]
+    for name in following[:1]:
         assert f"]({name})" in lesson.cells[-1].source
 
 
@@ -95,4 +96,5 @@ def test_its_words_are_plain(lesson):
 
 
 def test_the_lessons_are_numbered_without_a_gap():
-    assert [lesson.number for lesson in LESSONS] == list(range(1, len(LESSONS) + 1))
+    numbers = [lesson.number for lesson in LESSONS]
+    assert numbers == [number for number in range(1, numbers[-1] + 1) if number not in TO_BE_WRITTEN]

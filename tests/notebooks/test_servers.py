@@ -150,7 +150,7 @@ def test_a_server_that_died_says_so_when_it_is_asked(fake):
 def test_names_that_do_not_exist_are_answered_with_those_that_do():
     before = list(servers._running)
     with (
-        pytest.raises(ValueError, match="fastapi, flask, minimal_fastapi, minimal_flask, ui, lab"),
+        pytest.raises(ValueError, match="fastapi, flask, worker, minimal_fastapi, minimal_flask, ui, lab"),
         serve("django"),
     ):
         pass
@@ -165,16 +165,50 @@ def test_a_taken_port_is_passed_over():
             assert port < free_port(port) < port + 50
 
 
+@pytest.mark.parametrize("name", ["fastapi", "minimal_fastapi", "minimal_flask", "worker", "ui"])
+def test_a_server_whose_free_port_was_taken_before_it_was_there_takes_another(name, iris_root, monkeypatch):
+    env = {"MODEL_PATH": str(iris_root / "model.pkl"), "METRICS_PORT": "0"}
+    if name == "worker":
+        env |= {"JOBS": "on", "JOBS_FOLDER": str(iris_root / "jobs")}
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        taken, free = stranger.getsockname()[1], free_port()
+        ports = iter([taken, free])
+        monkeypatch.setattr(servers, "free_port", lambda: next(ports))
+        with serve(name, env=env) as server:
+            assert server.port == free and server.alive
+            assert str(free) in str(server.get(server.kind.health).url)
+            assert servers._running.count(server) == 1
+
+
+def test_a_port_that_was_asked_for_is_kept_and_one_is_given_up_when_every_port_is_taken(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        taken = stranger.getsockname()[1]
+        asked = servers.Server("fastapi", env={"METRICS_PORT": "0"}, port=taken)
+        with pytest.raises(ServerError, match=f"(?s)ended with exit code 1.*cannot listen on .*{taken}"):
+            asked.wait()
+        asked.stop()
+        monkeypatch.setattr(servers, "free_port", lambda: taken)
+        monkeypatch.setattr(servers, "PORTS_TRIED", 2)
+        with (
+            pytest.raises(ServerError, match="cannot listen on "),
+            serve("fastapi", env={"METRICS_PORT": "0"}),
+        ):
+            pass
+
+
 # --- nothing outlives the Python that started it
 
 
-def test_starting_again_stops_the_one_before_and_serving_does_not(fake):
+def test_starting_again_stops_the_one_before_of_its_label_and_serving_does_not(fake):
     name = fake()
     first = start(name, env=health())
     with serve(name, env=health()) as beside:
         second = start(name, env=health())
         assert not first.alive and beside.alive and second.alive
+    other = start(name, env=health(), label="other")
+    assert second.alive and other.alive
     second.stop()
+    other.stop()
 
 
 def test_one_that_ignores_the_request_to_end_is_killed_with_its_children(fake):

@@ -8,7 +8,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from flask import Flask, g, has_request_context
 from flask import Response as FlaskResponse
 from pydantic import BaseModel, Field, ValidationError
@@ -64,11 +64,11 @@ async def refuse():
     raise HTTPException(401)
 
 
-def get(app, path: str = "/") -> httpx.Response:
+def asked(app, path: str = "/", method: str = "GET") -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=with_exchange(app))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.get(path)
+            return await client.request(method, path)
 
     return asyncio.run(ask())
 
@@ -98,7 +98,7 @@ def test_fastapi_dependencies_guard_every_route(where):
 
     app = Application(dependencies=guard if where == "app" else [])
     app.add_router(router)
-    assert get(app).status_code == (200 if where == "nowhere" else 401)
+    assert asked(app).status_code == (200 if where == "nowhere" else 401)
 
 
 def test_a_test_of_an_app_may_override_its_dependencies():
@@ -116,9 +116,9 @@ def test_a_test_of_an_app_may_override_its_dependencies():
 
     app = Application()
     assert app.add_router(router) == []
-    assert get(app).json() == {"name": "somebody"}
+    assert asked(app).json() == {"name": "somebody"}
     app.dependency_overrides[who] = lambda: "a fake"
-    assert get(app).json() == {"name": "a fake"}
+    assert asked(app).json() == {"name": "a fake"}
 
 
 def test_a_signature_that_the_compiler_does_not_know_is_left_to_fastapi():
@@ -138,8 +138,8 @@ def test_a_signature_that_the_compiler_does_not_know_is_left_to_fastapi():
 
     app = Application()
     assert app.add_router(router) == ["/query", "/thread"]
-    assert get(app, "/query?number=2").json() == {"context": True}
-    assert get(app, "/thread").json() == get(app, "/known").json() == {"context": True}
+    assert asked(app, "/query?number=2").json() == {"context": True}
+    assert asked(app, "/thread").json() == asked(app, "/known").json() == {"context": True}
 
 
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -237,7 +237,7 @@ def test_an_answer_holds_what_its_type_has_and_no_more():
     app = Application()
     assert app.add_router(router) == ["/model", "/excluded"]
     for path in ("/subclass", "/model", "/excluded", "/response"):
-        assert get(app, path).json() == {"name": "Ada"}, path
+        assert asked(app, path).json() == {"name": "Ada"}, path
 
 
 def test_a_dict_is_validated_before_it_is_an_answer():
@@ -253,9 +253,9 @@ def test_a_dict_is_validated_before_it_is_an_answer():
 
     app = Application()
     assert app.add_router(router) == []
-    assert get(app, "/right").json() == {"context": True}
+    assert asked(app, "/right").json() == {"context": True}
     with pytest.raises(ValidationError):
-        get(app, "/more")
+        asked(app, "/more")
 
 
 def returning(answer):
@@ -349,7 +349,7 @@ def test_a_view_that_is_called_at_once_has_the_handlers_of_its_app():
     async def refused(request, error):
         return JSONResponse({"refused": request.url.path}, 403)
 
-    answer = get(app)
+    answer = asked(app)
     assert (answer.status_code, answer.json()) == (403, {"refused": "/"})
 
     flask_app = FlaskApplication(__name__)
@@ -364,3 +364,26 @@ def test_a_view_that_is_called_at_once_has_the_handlers_of_its_app():
         return {"refused": "/"}, 403
 
     assert ask(flask_app) == {"refused": "/"}
+
+
+def test_head_makes_nothing_of_what_comes_in_parts():
+    made, router = [], APIRouter(route_class=CompiledRoute)
+
+    def parts():
+        made.append("part")
+        yield b"part"
+
+    @router.get("/any")
+    async def anything() -> Response:
+        return StreamingResponse(parts(), media_type="text/csv", headers={"X-Kind": "any"})
+
+    @router.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(parts(), media_type="text/csv", headers={"X-Kind": "stream"})
+
+    app = Application()
+    assert app.add_router(router) == []
+    for path in ("/any", "/stream"):
+        head, whole = asked(app, path, "HEAD"), asked(app, path)
+        assert (head.content, whole.content) == (b"", b"part") and head.headers == whole.headers
+    assert made == ["part"] * 2

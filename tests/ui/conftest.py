@@ -116,7 +116,7 @@ def page(monkeypatch: pytest.MonkeyPatch, components: Callable[..., list]) -> Ca
         monkeypatch.setenv("FLASK_URL", flask)
         monkeypatch.setenv("FASTAPI_METRICS_URL", fastapi_metrics)
         monkeypatch.setenv("FLASK_METRICS_URL", flask_metrics)
-        app = AppTest.from_file(str(ROOT / "ui" / "app.py"), default_timeout=30).run()
+        app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=30).run()
         return app if name == "predict" else app.switch_page(f"views/{name}.py").run()
 
     return run

@@ -29,3 +29,28 @@ def test_with_a_book_there_are_links_and_without_it_words(monkeypatch):
     monkeypatch.delenv("BOOK_URL")
     assert book.lesson(5) == f"Lesson 05, One contract, two servers (`{stem}.ipynb`)"
     assert book.problem("invalid-json") == book.troubleshooting() == ""
+
+
+# What each page is about, by the numbers of the lessons that its first lines lead to.
+LEADS_TO = {
+    "predict": {3},
+    "batch": {8, 11},
+    "compare": {5, 6},
+    "follow": {7},
+    "load": {8},
+    "health": {7},
+    "access": {9},
+}
+
+
+def test_every_page_is_among_those_that_lead_to_lessons():
+    assert {path.stem for path in (ROOT / "ui" / "views").glob("*.py")} == set(LEADS_TO)
+
+
+@pytest.mark.parametrize("name", LEADS_TO)
+def test_a_page_leads_to_its_lessons(page, full, name):
+    app = page(name, full["fastapi"].url, full["flask"].url, book="http://127.0.0.1:9/book")
+    first = app.caption[0].value
+    for number in LEADS_TO[name]:
+        assert f"](http://127.0.0.1:9/book/lessons/{book.BY_NUMBER[number]}.html)" in first
+    assert first.count("[Lesson ") == len(LEADS_TO[name])

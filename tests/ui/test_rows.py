@@ -5,7 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ui.card import read_card
-from ui.rows import MOST, decode, read_rows, write_rows
+from ui.rows import (
+    MOST,
+    SAMPLE,
+    RowError,
+    decode,
+    is_plain,
+    line_in_file,
+    plain_lines,
+    read_rows,
+    read_sample,
+    write_rows,
+)
 
 CARD = read_card({"features": [{"name": "width", "unit": "cm"}, "mean_area"]})
 
@@ -88,3 +99,59 @@ def test_any_text_is_rows_or_a_sentence(text):
 def test_what_is_written_is_read_again():
     rows = [(0.1, 2.0), (1e-7, 123456789.0)]
     assert [row.features for row in read_rows(write_rows(CARD, rows), CARD).rows] == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("width,mean_area\n1.5,2\n3,4\n", True),
+        ("\ufeffmean_area,width\r\n2,1.5\r\n4,3\r\n", True),
+        ("1.5,2\n3,4", False),
+        ("\nwidth,mean_area\n1.5,2\n3,4\n", False),
+        ("Width (cm); Mean Area; note\n1,5; 2; a\n3; 4; b", False),
+        ('mean_area\tnote\twidth\n2\t\t"1.5"\n4\tb\t3\n\n', False),
+    ],
+)
+def test_a_file_of_any_dialect_is_written_as_a_server_reads_it(text, plain):
+    sample = read_sample(text.encode(), CARD)
+    assert (sample.rows, sample.whole, sample.faults) == (2, True, [])
+    assert is_plain(sample.dialect, CARD) == plain
+    written = b"".join(plain_lines(text.encode(), sample.dialect, CARD)).decode()
+    assert written.rstrip("\n").split("\n") == ["width,mean_area", "1.5,2", "3,4"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1,2\n1,2\n\n1,x\n", "\n\nwidth;note;mean_area\n1;a;2\n\n1;b;x\n", "1\t2\n3\t4\n5\tx\n"],
+)
+def test_a_line_that_a_server_names_is_found_in_the_file(text):
+    dialect = read_sample(text.encode(), CARD).dialect
+    lines = b"".join(plain_lines(text.encode(), dialect, CARD)).decode().splitlines()
+    named = next(number for number, line in enumerate(lines, 1) if "x" in line)
+    assert "x" in text.split("\n")[line_in_file(named, dialect) - 1]
+
+
+@pytest.mark.parametrize(
+    ("end", "fault"),
+    [
+        ("1;2\n", "expected 3 columns, got 2"),
+        ('1;"2;3\n', "a quotation mark has no partner"),
+    ],
+)
+def test_a_line_that_cannot_be_written_ends_the_file_and_is_named(end, fault):
+    text = "width;note;mean_area\n" + "1;a;2\n" * 40_000 + end
+    sample = read_sample(text.encode(), CARD)
+    assert not sample.whole and not sample.faults
+    with pytest.raises(RowError) as error:
+        list(plain_lines(text.encode(), sample.dialect, CARD))
+    assert error.value.line == 40_002 and fault in error.value.fault
+
+
+def test_of_a_large_file_only_its_beginning_is_looked_at():
+    text = b"width,mean_area\n" + b"1.25,2.5\n" * 1_000_000 + b"five,5\n"
+    sample = read_sample(text, CARD)
+    assert len(sample.table.rows) < 1000 and not sample.whole and not sample.faults
+    assert sample.rows == pytest.approx(1_000_000, rel=0.02)
+    assert read_sample(b"width,mean_area\n1,2\nfive,5\n", CARD).faults == [(3, "width is not a number")]
+    with pytest.raises(ValueError, match="a line is too long"):
+        read_sample(b"1" * (SAMPLE + 1), CARD)

@@ -1,81 +1,85 @@
 """Batch: many rows to one server, from text or a CSV file, and what became of each."""
 
-import re
-from dataclasses import dataclass, field
-
-import pandas as pd
 import streamlit as st
 
-from ui import batch, client, page, rows
+from ui import batch, client, job_panels, job_upload, jobs, page, rows, sign_in, visit
 from ui.card import Card
 from ui.choice import about, choose
-from ui.notices import link, plain, show
-from ui.prediction import Prediction, shown
+from ui.notices import plain, show
+from ui.outcomes import Sent, missing, read
+from ui.prediction import shown
 from ui.servers import Server, servers
-from ui.snippets import show_snippets
+from ui.snippets import show_job_snippets, show_snippets
+from ui.submission import Submission
 
-MOST_LINES = 50  # shown of those without an answer
 MOST_IN_CODE = 5  # rows in the call that can be copied
-STOPPED = (
-    f"This page stops after {batch.MOST_REFUSED} refused rows: it is the table that needs a look. "
-    "Put right what is named below, and send it again."
-)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """The last rows that were sent, and what became of them."""
-
-    server: Server
-    card: Card
-    table: rows.Table
-    run: batch.Run
-    name: str = field(default_factory=page.new_answer)
+Listed = list[jobs.Job] | str | client.Failure | None
+SMALL = rows.LARGEST // 1_000_000  # MB of a file that is sent without a job
 
 
 def main() -> None:
     page.begin(
         "Batch",
         "Send many rows to a server at once, and read what it answers to each.",
-        {8: " has what many rows in one request are good for"},
+        {8: " has what many rows in one request are good for", 11: " what a job is"},
     )
     server, other = choose(servers())
     card, failures = client.first_card([server, other])
-    for failure in failures:
-        show(failure)
+    here = visit.current()
+    with st.container():  # always there, so that the fields below stay where they are
+        for failure in failures:
+            show(failure)
     if card is None:
         st.button("Try again", icon=":material/refresh:")
+        without_jobs(server, failures[0], told=True)
         return
     about(card)
+    if here.submission and here.submission.job:
+        job_panels.accepted(here, here.submission)
+    listed = None if failures else jobs.listed(server)  # not what was said already
     with st.container(key="panel-input"):
         st.header("Rows", anchor=False)
-        enter(server, card)
+        enter(server, card, listed)
     sent = st.session_state.get("batch")
     if sent is not None and (sent.server, sent.card.key) != (server, card.key):
         sent = None
     if sent:
         with st.container(key="panel-answer"), page.answer(sent.name, [], []):
             read(sent)
+    if isinstance(listed, list) and listed:
+        job_panels.show_jobs(server, card, listed)
+    elif failures or isinstance(listed, client.Failure):
+        without_jobs(server, failures[0] if failures else listed, told=bool(failures))
     with st.container(key="panel-call"):
         st.header("The same call, from elsewhere", anchor=False)
-        call(server, card, sent)
+        call(server, card, sent, isinstance(listed, list))
 
 
-def call(server: Server, card: Card, sent: Sent | None) -> None:
-    """With the rows that were sent last, or else with the first examples."""
+def without_jobs(server: Server, failure: client.Failure, told: bool) -> None:
+    """Where jobs were shown before, they will be again."""
+    if server.url in visit.current().chosen:
+        look = client.model_card if told else jobs.listed
+        job_panels.not_listed(server, failure, lambda: look(server), told)
+
+
+def call(server: Server, card: Card, sent: Sent | None, has_jobs: bool) -> None:
+    """With the rows that were sent last, or else with the first examples; and a file as a job."""
     given = [row.features for row in sent.table.rows if row.features] if sent else examples(card)[:2]
     if sent and len(given) > MOST_IN_CODE:
         st.caption(f"With the first {MOST_IN_CODE} of the {len(given):,} rows that were sent.")
     show_snippets(server, client.BATCH, {"instances": [list(row) for row in given[:MOST_IN_CODE]]})
+    if has_jobs:
+        st.header("A file as a job, from elsewhere", anchor=False)
+        show_job_snippets(server)
 
 
-def enter(server: Server, card: Card) -> None:
+def enter(server: Server, card: Card, listed: Listed) -> None:
     """The rows as text or as a file, sent at the press of a button."""
     names = ", ".join(shown(feature.name) for feature in card.features[:12])
     more = f" and {len(card.features) - 12} more" if len(card.features) > 12 else ""
     st.caption(
         "One row a line, its numbers separated by commas. The first line may name the columns, in any order; "
-        f"without names they are: {plain(names)}{more}. At most {rows.MOST:,} rows."
+        f"without names they are: {plain(names)}{more}."
     )
     typed, file = st.tabs(["Typed or pasted", "A CSV file"])
     with typed, st.form("typed", border=False):
@@ -83,13 +87,95 @@ def enter(server: Server, card: Card) -> None:
         if key not in st.session_state:  # Streamlit forgets a field when its page is left
             st.session_state[key] = kept.get(key) or rows.write_rows(card, examples(card))
         kept[key] = text = st.text_area("Rows as CSV", height=180, key=key)
+        st.caption(f"At most {rows.MOST:,} rows.")
         if st.form_submit_button("Predict all", type="primary", icon=":material/send:"):
             send(server, card, text)
     with file:
-        upload = st.file_uploader("CSV file", type=["csv", "txt"], key=f"file:{card.key}")
-        label, icon = "Predict the file", ":material/send:"
-        if st.button(label, type="primary", icon=icon, disabled=upload is None):
+        enter_file(server, card, listed)
+
+
+def enter_file(server: Server, card: Card, listed: Listed) -> None:
+    """A file: sent as a job where the server has jobs, else as typed rows are."""
+    submission, as_job = visit.current().submission, isinstance(listed, list)
+    busy = submission is not None and submission.is_alive()
+    if as_job:
+        st.caption(
+            f"{server.name} takes the file as a job: it checks every row, accepts all or none of them, and a "
+            "worker predicts them while you do something else, with this page closed if you like."
+        )
+    else:
+        if isinstance(listed, client.Failure) and server.url not in visit.current().chosen:
+            show(listed)
+        st.caption(f"At most {rows.MOST:,} rows.")
+    key = f"file:{card.key}:{st.session_state.get('files sent', 0)}"
+    limit = None if as_job else SMALL
+    # there while a file is sent, too: Streamlit forgets the file of a field that is not
+    upload = st.file_uploader("CSV file", type=["csv", "txt"], key=key, max_upload_size=limit, disabled=busy)
+    if busy:
+        with st.container(key="running"):
+            job_upload.watch_submission(submission)
+        return
+    sample = look(server, upload, card, as_job) if upload else None
+    ready = bool(upload) and not (as_job and (sample is None or sample.faults))
+    if st.button("Predict the file", type="primary", icon=":material/send:", disabled=not ready):
+        if as_job and sample:
+            start(server, card, upload, sample)
+        else:
             send(server, card, upload.getvalue())
+    if as_job and sample and sample.faults and sample.rows <= rows.MOST and upload.size <= rows.LARGEST:
+        st.caption("Or without a job, which leaves out the lines that cannot be sent:")
+        if st.button("Predict the other lines", icon=":material/playlist_remove:"):
+            send(server, card, upload.getvalue())
+    other_file = upload and submission and submission.key != key_of(server, upload)
+    if submission and submission.server == server and not other_file:
+        job_upload.not_accepted(submission)
+    if listed == jobs.OFF:
+        job_upload.how_to_get_jobs(server)
+
+
+def look(server: Server, upload, card: Card, as_job: bool) -> rows.Sample | None:
+    """The beginning of a file, and what is to be said of it before it is sent; None if it cannot be."""
+    try:
+        sample = rows.read_sample(upload.getvalue(), card)
+    except ValueError as error:
+        if as_job:  # without a job, it is said when it is sent
+            nothing_sent(error)
+        return None
+    if not as_job:
+        return sample
+    seen = len(sample.table.rows)
+    if sample.whole:
+        many, part = f"{seen:,} row{'s' if seen != 1 else ''}.", ""
+    else:
+        many = f"About {float(f'{sample.rows:.2g}'):,.0f} rows."
+        part = f" This page has looked at the first {seen:,} of them; {server.name} checks all."
+    if sample.faults:
+        missing(sample.faults)
+        st.caption(
+            f"{many}{part} A job takes a file whole or not at all: put these lines right, and choose the "
+            "file again."
+        )
+    else:
+        st.caption(f"{many} Nothing wrong was found.{part}")
+    if sample.table.unused:
+        unused = plain(", ".join(sample.table.unused))
+        st.caption(f"Columns that are no features, and are left out: {unused}.")
+    return sample
+
+
+def key_of(server: Server, upload) -> str:
+    """The same for the same file: when its connection breaks, it is sent again and is still one job."""
+    return f"{server.name}-{upload.file_id}"
+
+
+def start(server: Server, card: Card, upload, sample: rows.Sample) -> None:
+    """Send a file as a job. Streamlit's page is drawn anew, with its progress."""
+    key = key_of(server, upload)
+    content, signed = upload.getvalue(), sign_in.current()
+    here = visit.current()
+    here.submission = Submission(server, card, upload.name, content, sample.dialect, key, signed)
+    here.submission.start()
+    st.rerun()
 
 
 def send(server: Server, card: Card, content: str | bytes) -> None:
@@ -98,7 +184,7 @@ def send(server: Server, card: Card, content: str | bytes) -> None:
     try:
         table = rows.read_rows(rows.decode(content) if isinstance(content, bytes) else content, card)
     except ValueError as error:
-        st.warning(f"**Nothing was sent.**  \n{plain(str(error))}", icon=":material/error:")
+        nothing_sent(error)
         return
     features = [row.features for row in table.rows if row.features is not None]
     run, bar = batch.Run([]), st.progress(0.0, text="Sending")
@@ -109,103 +195,8 @@ def send(server: Server, card: Card, content: str | bytes) -> None:
     st.session_state["batch"] = Sent(server, card, table, run)
 
 
-def read(sent: Sent) -> None:
-    """How it went in a sentence, the rows that have no answer and why, and the answers."""
-    server, run = sent.server, sent.run
-    outcomes = iter(run.outcomes)
-    pairs = [(row, None if row.features is None else next(outcomes)) for row in sent.table.rows]
-    answered = [(row, outcome) for row, outcome in pairs if isinstance(outcome, Prediction)]
-    refused = [(row, outcome) for row, outcome in pairs if isinstance(outcome, client.Failure)]
-    st.header(f"{len(answered):,} of {len(pairs):,} rows predicted", anchor=False)
-    if run.requests:
-        requests = "1 request" if run.requests == 1 else f"{run.requests:,} requests"
-        st.caption(
-            f"{server.mark} {server.name} answered {requests} in {run.milliseconds:,.1f} ms altogether."
-        )
-    if not run.whole:
-        st.caption(f"This {server.name} has no POST {client.BATCH}: the rows were sent one by one.")
-    if sent.table.unused:
-        st.caption(f"Columns that are no features, and were not sent: {plain(', '.join(sent.table.unused))}.")
-    if run.failure:
-        show(run.failure)
-    if run.left:
-        why = "" if run.failure else STOPPED
-        st.warning(f"**{run.left:,} rows were not answered.** {why}", icon=":material/error:")
-    faults = [(row.line, row.fault) for row in sent.table.rows if row.fault]
-    faults += [(row.line, reason(failure)) for row, failure in refused]
-    if faults:
-        missing(sorted(faults))
-    if refused:
-        st.caption(refusals(server, run, [failure for _, failure in refused]))
-    if answered:
-        answers(sent.card, answered)
-
-
-def reason(failure: client.Failure) -> str:
-    """What the server said about a row, without its number in the batch: it is shown at its line."""
-    detail = failure.exchange.detail if failure.exchange else ""
-    return re.sub(r" in row \d+\b", "", detail) or failure.sentence
-
-
-def refusals(server: Server, run: batch.Run, failures: list[client.Failure]) -> str:
-    """How the server refuses rows, and where it explains its problems."""
-    problems = {failure.problem.slug: failure.problem for failure in failures if failure.problem}
-    links = [link(problem) for problem in problems.values() if problem.page]
-    said = [f"What {server.name} calls it: {', '.join(links)}."] if links else []
-    if run.whole:
-        said.append(
-            f"{server.name} takes a batch whole or not at all, and names the first row that it refuses. "
-            "This page left that row out and sent the others again."
-        )
-    return " ".join(said)
-
-
-def missing(faults: list[tuple[int, str]]) -> None:
-    """The lines that have no answer, each with its reason."""
-    st.header("Lines to put right", anchor=False)
-    frame = pd.DataFrame(
-        [(line, plain(fault)) for line, fault in faults[:MOST_LINES]], columns=["line", "what is wrong there"]
-    )
-    st.table(frame, hide_index=True, border="horizontal", alt="The lines without an answer, and why")
-    if len(faults) > MOST_LINES:
-        st.caption(f"And {len(faults) - MOST_LINES:,} lines more.")
-
-
-def answers(card: Card, answered: list[tuple[rows.Row, Prediction]]) -> None:
-    """A table of all answers beside what was sent, to look through and to download."""
-    st.header("Answers", anchor=False)
-    names, columns = (
-        ["line", "prediction"],
-        [
-            [row.line for row, _ in answered],
-            [shown(prediction.label) for _, prediction in answered],
-        ],
-    )
-    if any(prediction.probabilities for _, prediction in answered):
-        names.append("probability")
-        columns.append([prediction.chance for _, prediction in answered])
-    for feature, values in zip(
-        card.features, zip(*(row.features for row, _ in answered), strict=True), strict=True
-    ):
-        names.append(shown(feature.name))
-        while names[-1] in names[:-1]:
-            names[-1] += " (feature)"
-        columns.append(values)
-    frame = pd.DataFrame(dict(zip(names, columns, strict=True)))
-    st.dataframe(
-        frame,
-        hide_index=True,
-        height="auto" if len(frame) <= 10 else 390,
-        column_config={"line": st.column_config.NumberColumn(width="small", format="%d")},
-    )
-    st.download_button(
-        "Download the answers",
-        frame.to_csv(index=False).encode("utf-8-sig"),
-        "predictions.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",  # the page has nothing to do anew: it would take back a tab chosen meanwhile
-    )
+def nothing_sent(error: ValueError) -> None:
+    st.warning(f"**Nothing was sent.**  \n{plain(str(error))}", icon=":material/error:")
 
 
 def examples(card: Card) -> list[tuple[float, ...]]:

@@ -50,8 +50,7 @@ def main() -> None:
 
 
 def send_once(pair: tuple[Server, Server], card: Card, row: list[float]) -> None:
-    pressed = st.button("Send to both", type="primary", icon=":material/send:")
-    if pressed:
+    if st.button("Send to both", type="primary", icon=":material/send:"):
         request_id = token_hex(8)  # the same to both, since the full servers answer with it
         answers = [client.predict(server, row, card, request_id=request_id) for server in pair]
         for answer in answers:
@@ -64,7 +63,7 @@ def send_once(pair: tuple[Server, Server], card: Card, row: list[float]) -> None
     _, then, found, name = kept
     answers = [answer if isinstance(answer, client.Failure) else answer[1] for answer in found]
     predictions = [None if isinstance(answer, client.Failure) else answer[0] for answer in found]
-    with page.answer(name, row, then, shown=pressed):
+    with page.answer(name, row, then):
         verdict(*agreement(answers, predictions))
         if any(predictions) and (caution := inputs.caution(card, then)):
             st.warning(caution, icon=":material/warning:")
@@ -222,8 +221,7 @@ def send_wrong(pair: tuple[Server, Server], card: Card, row: list[float]) -> Non
     name = st.selectbox("Mistake", list(choices), key="mistake")
     mistake = choices[name]
     st.caption(plain(mistake.why))
-    pressed = st.button("Send it to both", type="primary", icon=":material/send:")
-    if pressed:
+    if st.button("Send it to both", type="primary", icon=":material/send:"):
         request_id = token_hex(8)
         answers = [mistake.send(server, request_id) for server in pair]
         for answer in answers:
@@ -233,7 +231,7 @@ def send_wrong(pair: tuple[Server, Server], card: Card, row: list[float]) -> Non
     if kept is None or kept[0] != name:
         return
     _, then, answers, named = kept
-    with page.answer(named, row, then, shown=pressed):
+    with page.answer(named, row, then):
         verdict(*mistakes.verdict(*answers))
         side_by_side(pair, answers, "wrong")
         in_detail(answers, "wrong")

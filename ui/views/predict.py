@@ -48,12 +48,12 @@ def main() -> None:
     wide = len(card.features) > WIDE_FORM
     left, right = (st.container(), st.container()) if wide else st.columns([1, 1], gap="medium")
     with left, st.container(key="panel-input", height="content" if wide else "stretch"):
-        pressed = enter(server, card)
+        enter(server, card)
     sent = st.session_state.get("sent")
     if sent is not None and (sent.server, sent.card.key) != (server, card.key):
         sent = None
     with right, st.container(key="panel-answer", height="content" if wide else "stretch"):
-        read(sent, inputs.values(card), pressed, [failure.sentence for failure in failures])
+        read(sent, inputs.values(card), [failure.sentence for failure in failures])
     row = inputs.values(card)
     with st.container(key="panel-whatif"):
         ask_what_if(server, card, row, sent)
@@ -63,25 +63,23 @@ def main() -> None:
     show_recent()
 
 
-def enter(server: Server, card: Card) -> bool:
-    """The form; its button, or Enter in a field, sends the row. True when that was done in this run."""
+def enter(server: Server, card: Card) -> None:
+    """The form; its button, or Enter in a field, sends the row."""
     st.header("Input", anchor=False)
     if inputs.examples(card):
         st.session_state.pop("sent", None)
     with st.form("input", border=False):
         row = inputs.fields(card, "predict")
-        pressed = st.form_submit_button("Predict", type="primary", icon=":material/send:")
-        if pressed:
+        if st.form_submit_button("Predict", type="primary", icon=":material/send:"):
             answer = client.predict(server, row, card)
             st.session_state["sent"] = Sent(server, card, row, answer)
             if isinstance(answer, client.Failure):
                 visit.current().remember(answer.exchange)
             else:
                 visit.current().remember(answer[1], answer[0].words)
-    return pressed
 
 
-def read(sent: Sent | None, now: list[float], pressed: bool, told: list[str]) -> None:
+def read(sent: Sent | None, now: list[float], told: list[str]) -> None:
     """The answer in words, its probabilities as a chart with a table, and how long it took."""
     st.header("Answer", anchor=False)
     if sent is None:
@@ -89,7 +87,7 @@ def read(sent: Sent | None, now: list[float], pressed: bool, told: list[str]) ->
             "Nothing sent yet. Choose an example or type values, then press Predict, or Enter in a field."
         )
         return
-    with page.answer(sent.name, now, sent.row, shown=pressed):
+    with page.answer(sent.name, now, sent.row):
         if isinstance(sent.answer, client.Failure):
             if sent.answer.sentence in told:
                 st.caption("No answer came, for the reason above.")
