@@ -1,6 +1,7 @@
 """Databases: a SQLite file, or another by URL, through SQLAlchemy. Each area knows its own tables."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,11 +118,17 @@ def options(url: URL) -> dict:
 
 def prepare_sqlite(connection, _) -> None:
     """Readers do not wait for a writer, and writers wait for each other."""
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            break
+        except sqlite3.OperationalError:  # a new file, which others open too: SQLite waits for nobody then
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA foreign_keys = ON").close()
 
 
 def hurry_sqlite(connection, _) -> None:

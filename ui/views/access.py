@@ -25,9 +25,10 @@ def main() -> None:
     )
     pair = servers()
     found = {server: account.me(server) for server in pair}
-    for words in st.session_state.pop("signed out", []):
-        st.success(f"**{words}**", icon=":material/logout:")
-    outcomes()
+    with st.container():  # a place of its own: what comes and goes moves no form, which would be there twice
+        for words in st.session_state.pop("signed out", []):
+            st.success(f"**{words}**", icon=":material/logout:")
+        outcomes()
     asking = tuple(server for server, one in found.items() if one == ON or ended(one))
     if asking:
         with st.container(key="panel-signin"):
