@@ -104,8 +104,11 @@ class Server:
     def _spawn(self, port: int) -> None:
         """Start the process, which is to listen at `port`."""
         self.port, self.url, self.log = port, f"http://{HOST}:{port}", log_of(self.name, port)
-        # no proxy for 127.0.0.1
-        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=_NO_TLS)
+        # No proxy for 127.0.0.1. uvicorn closes a connection that is idle for 5 s, so it is left before.
+        idle = httpx.Limits(keepalive_expiry=4)
+        self._client = httpx.Client(
+            base_url=self.url, timeout=30, trust_env=False, verify=_NO_TLS, limits=idle
+        )
         settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self.kind.env, **self._env}
         settings = {key: value.replace("{port}", str(port)) for key, value in settings.items()}
         arguments = [argument.replace("{port}", str(port)) for argument in self.kind.arguments]

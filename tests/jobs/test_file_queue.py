@@ -1,7 +1,9 @@
 """The queue as a SQLite file, which several processes open at once."""
 
 import multiprocessing
+import sys
 from queue import Empty
+from types import ModuleType
 
 from kombu import Connection
 
@@ -23,8 +25,9 @@ def open_all(folder: str, barrier, failed) -> None:
                     failed.put(type(error).__name__)
 
 
-def test_processes_that_create_a_queue_at_once_all_have_it(tmp_path):
+def test_processes_that_create_a_queue_at_once_all_have_it(tmp_path, monkeypatch):
     """A worker that starts as its first job comes would else end, or a server send no message any more."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # which Streamlit's tests replace
     context = multiprocessing.get_context("spawn")
     barrier, failed = context.Barrier(PROCESSES), context.Queue()
     processes = [

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import sqlite3
+import sys
 from contextlib import closing
+from types import ModuleType
 
 from apps.service.databases import prepare_sqlite
 
@@ -22,8 +24,9 @@ def open_all(folder: str, barrier, failed) -> None:
             failed.put(str(error))
 
 
-def test_all_of_them_can_use_it(tmp_path):
+def test_all_of_them_can_use_it(tmp_path, monkeypatch):
     """SQLite makes none of them wait while one turns the file to WAL: some would find it locked."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # which Streamlit's tests replace
     context = multiprocessing.get_context("spawn")
     barrier, failed = context.Barrier(PROCESSES), context.SimpleQueue()
     processes = [
