@@ -250,6 +250,7 @@ def test_while_the_model_loads_the_server_is_live_and_not_ready(name, waiting_en
 def test_a_model_that_still_loads_does_not_hold_up_the_end(name, waiting_env, holding):
     with Hold(holding, "loading") as hold, full_server(name, waiting_env, wait="port") as server:
         hold.await_begin()
+        assert server.get("/health/live").status_code == 200  # it is ready to be told, too
         server.process.send_signal(signal.SIGTERM)
         assert ended(server) == 0
 
