@@ -1,6 +1,8 @@
 # One file, one target for each process:
 #   docker build -t ml-api:latest .                     the FastAPI server (the last target is the default)
 #   docker build --target flask -t ml-api:flask .       the Flask server
+#   docker build --build-arg GENERATION=on …            either with SmolLM2, 290 MB more; without, GENERATION=on
+#                                                       runs the kit's own tiny model
 #   docker build --target worker -t ml-worker:latest .   a worker, for the servers' jobs
 #   docker build --target ui -t ml-ui:latest .          the Streamlit page
 #   docker build --target lab -t ml-lab:latest .        JupyterLab with the lessons
@@ -21,23 +23,30 @@ COPY requirements.txt ./
 FROM with-uv AS serving-env
 RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn httptools uvloop flask waitress \
     pydantic-settings msgspec structlog prometheus-client opentelemetry-sdk opentelemetry-exporter-otlp-proto-http \
-    onnxruntime scikit-learn joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy redis \
-    psycopg[binary] "celery[sqlalchemy]" python-multipart
+    onnxruntime onnx scikit-learn pandas mlflow-skinny joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy redis \
+    psycopg[binary] "celery[sqlalchemy]" python-multipart httpx httpx-sse confusable-homoglyphs websockets psutil
+ARG GENERATION=off
+COPY apps/service/generation/requirements.txt ./generation.txt
+RUN if [ "$GENERATION" = on ]; then uv pip install --no-cache --no-deps --no-build --requirement generation.txt; fi
 
 FROM with-uv AS ui-env
-RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx prometheus-client
+RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx httpx-sse prometheus-client
 
 FROM with-uv AS lab-env
-RUN uv pip install --no-cache --requirement requirements.txt
+COPY apps/service/generation/requirements.txt ./generation.txt
+RUN uv pip install --no-cache --requirement requirements.txt && \
+    uv pip install --no-cache --no-deps --no-build --requirement generation.txt
 
-# --- the model: trained while the image is built, with the versions that will load it
+# --- the models: trained while the image is built, with the versions that will load them
 FROM serving-env AS training
-RUN uv pip install --no-cache --constraint requirements.txt pandas skl2onnx
+RUN uv pip install --no-cache --constraint requirements.txt skl2onnx
 COPY model_training ./model_training
-RUN python -m model_training.train iris
+RUN python -m model_training.train iris && python -m model_training.generator
 
 # --- lab: everything that a learner needs
 FROM base AS lab
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* # llama.cpp's
 COPY --from=lab-env /opt/venv /opt/venv
 COPY --chown=1000 . ./
 COPY --from=training --chown=1000 /app/models ./models
@@ -71,8 +80,13 @@ CMD ["nginx", "-p", "/tmp", "-c", "/app/deploy/proxy/nginx.conf"]
 
 # --- serving: what a prediction needs, and nothing else
 FROM base AS serving
+ARG GENERATION=off
+# hadolint ignore=DL3008
+RUN if [ "$GENERATION" = on ]; then apt-get update && apt-get install -y --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*; fi
 COPY --from=serving-env /opt/venv /opt/venv
 COPY --from=training /app/model.pkl /app/model.onnx /app/card.json ./
+COPY --from=training /app/models/tiny.onnx ./models/
 COPY model_training ./model_training
 COPY apps ./apps
 RUN install --directory --owner=1000 /jobs

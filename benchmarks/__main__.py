@@ -16,6 +16,8 @@ from benchmarks.contenders import CONTENDERS as OURS
 from benchmarks.contenders import Contender
 from benchmarks.peers import ENVIRONMENT_OF, FORESTS, PEERS
 from benchmarks.typed import TYPED, TYPED_ENVIRONMENTS
+from model_training.registry.lock import Lock
+from model_training.registry.store import Pointer, Store
 
 if TYPE_CHECKING:
     from model_training.train import Training
@@ -63,6 +65,8 @@ def run(options: argparse.Namespace, contenders: list[Contender]) -> int:
         export(iris, Path(folder) / "models" / "iris", pickle_path=model)
         export(grow_forest(iris), Path(folder) / "forest" / "iris", pickle_path=forest)
         open_account(Path(folder) / "access")
+        export(train(datasets.load("iris"), seed=2), Path(folder) / "challenger")
+        fill_store(Path(folder) / "store", Path(folder) / "models" / "iris", Path(folder) / "challenger")
         try:
             results, absent = compete(chosen, counts, options.rounds, options.seconds, model, tell)
         except NoLoadGenerator as error:
@@ -110,6 +114,15 @@ def open_account(folder: Path) -> None:
     key, _ = accounts.add_key("alice", "", ["predict"])
     (folder / "key").write_text(key, encoding="utf-8")
     accounts.close()
+
+
+def fill_store(folder: Path, champion: Path, challenger: Path) -> None:
+    """A store of two models. This process has the lock of whoever follows a registry, until it ends: no
+    server starts what asks one."""
+    store, lock = Store(folder), Lock(folder / "iris" / "lock")
+    for version, alias, model in (("1", "active", champion), ("2", "challenger", challenger)):
+        store.point("iris", alias, Pointer(version, store.add("iris", model)))
+    lock.take()
 
 
 def tell(line: str) -> None:

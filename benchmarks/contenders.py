@@ -11,8 +11,9 @@ PYTHON = sys.executable
 @dataclass(frozen=True)
 class Contender:
     """In `command` and `env`, `{port}` stands for the port and `{models}` for the folder with model.pkl,
-    forest/model.pkl and accounts in access. `base` is the hello-world it is compared with, `root` the folder
-    it runs in: None for this project's. `has_key`: it is asked with the API key of access/key."""
+    forest/model.pkl, accounts in access and followed models in store. `base` is the hello-world it is
+    compared with, `root` the folder it runs in: None for this project's. `has_key`: it is asked with the API
+    key of access/key."""
 
     name: str
     command: list[str]
@@ -55,6 +56,7 @@ ACCESS = {  # and every limit, none of which is reached
     "MAX_PARALLEL": "1000",
     "DAILY_QUOTA": "1000000000",
 }
+FOLLOWS = {"MODEL_URI": "models:/iris@champion", "MODEL_STORE": "{models}/store", "CANARY_PERCENT": "50"}
 SERVER = {"HOST": "127.0.0.1", "PORT": "{port}", "METRICS_PORT": "0", "LOG_FORMAT": "json"}
 
 
@@ -65,6 +67,13 @@ def full(framework: str, which: str = "", settings: dict[str, str] | None = None
     return Contender(f"{framework} full{which}", command, "/predict", f"{framework} hello", BODY, env, **more)
 
 
+LOGGED = {"PREDICTION_LOG": "on", "PREDICTION_LOG_FOLDER": "{models}/predictions", "EXPLAIN": "on"}
+ROLLOUTS = [  # of a challenger, which is there in each of them
+    (", following", {}),
+    (", canary", {"ROLLOUT": "canary"}),
+    (", shadow", {"ROLLOUT": "shadow"}),
+    (", shadow, prediction log, explanations", {"ROLLOUT": "shadow"} | LOGGED),
+]
 CONTENDERS = [
     Contender("bare ASGI, uvicorn", uvicorn("bare_asgi"), "/"),
     Contender("bare WSGI, waitress", waitress("bare_wsgi"), "/"),
@@ -95,6 +104,7 @@ CONTENDERS = [
     full("FastAPI", ", tracing all", TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}),
     full("FastAPI", ", access and limits", ACCESS, has_key=True),
     full("FastAPI", ", cache", {"CACHE": "on"}),
+    *(full("FastAPI", which, FOLLOWS | more) for which, more in ROLLOUTS),
     full("FastAPI", ", scikit-learn", {"MODEL_FORMAT": "joblib"}),
     Contender("Flask hello", waitress("flask_hello"), "/hello", "Flask hello"),
     Contender("Flask hello, one send", waitress("flask_hello", send_bytes=16384), "/hello", "Flask hello"),
@@ -124,5 +134,6 @@ CONTENDERS = [
     full("Flask", ", tracing all", TRACED | {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}),
     full("Flask", ", access and limits", ACCESS, has_key=True),
     full("Flask", ", cache", {"CACHE": "on"}),
+    *(full("Flask", which, FOLLOWS | more) for which, more in ROLLOUTS),
     full("Flask", ", scikit-learn", {"MODEL_FORMAT": "joblib"}),
 ]

@@ -42,7 +42,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!apps\.|model_training\b).*"),  # types of libraries, not of ours
     (
         r"py:class",
-        r"apps\..+\.(address|names|networks|rates|redis_address|broker_address)",
+        r"apps\..+\.(address|names|networks|model_uri|rates|token_quotas|language_model|redis_address|broker_address|T)",
     ),  # functions, in annotations
 ]
 

@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
-from functools import cache
+from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 
@@ -17,30 +17,55 @@ import nbformat
 from apps.fastapi_app import create_app
 from apps.fastapi_app.predictions import predict
 from apps.servers.fastapi_views import describe
-from apps.service import Service, gate_of, jobs_of
+from apps.service import Service
+from apps.service.explanations import ExplanationMetrics
+from apps.service.feedback.counted import FeedbackMetrics
+from apps.service.generation.counted import GenerationMetrics
 from apps.service.jobs.counted import WorkerMetrics
-from apps.service.logs import RequestLog, configure
+from apps.service.logs import configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
 from apps.service.openapi import EVERYWHERE, ID
+from apps.service.parts import Parts, gate_of
 from apps.service.problems import KINDS, Problem, render
+from apps.service.registry.counted import RegistryMetrics
 from apps.service.settings import Settings
-from apps.service.tracing import Tracing
 from benchmarks.__main__ import main as bench
 from docs import schemas
 from kit import commands as kit
+from kit.registry import COMMANDS
 from model_training import adopt, datasets, train
 from model_training.card import Card
+from model_training.checks import checks
 from model_training.export import export
+from model_training.registry import releases
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def release(command: str, arguments: list[str]) -> int:
+    return releases.main([command, *arguments])
+
+
 OWN_HELP = {
     "train": train.main,
     "adopt": adopt.main,
+    "check": checks.main,
     "bench": bench,
+    **{name: partial(release, name) for name in COMMANDS},
 }  # of commands that hand on their arguments
 SECONDS_TO_LOAD = 60
 SIGNED_IN = "With `ACCESS=on`: for whoever has credentials."
+AREAS = (
+    "",
+    "/access",
+    "/cache",
+    "/feedback",
+    "/jobs",
+    "/registry",
+    "/generation",
+    "/generation/moderation",
+)  # of apps/service
 
 
 def fragments() -> dict[str, str]:
@@ -55,10 +80,10 @@ def fragments() -> dict[str, str]:
         "card.md": schemas.tables(Card.model_json_schema()["$defs"] | {"Card": Card.model_json_schema()}),
         "card_of_iris.md": shortened(iris()[0]),
         "lessons.md": lessons(),
-        "python_training.md": modules("model_training"),
-        "python_service.md": "".join(
-            modules(f"apps/service{area}") for area in ("", "/access", "/cache", "/jobs")
+        "python_training.md": "".join(
+            modules(f"model_training{area}") for area in ("", "/registry", "/checks")
         ),
+        "python_service.md": "".join(modules(f"apps/service{area}") for area in AREAS),
         "predict_view.py": inspect.getsource(predict),
     }
 
@@ -84,25 +109,15 @@ def iris() -> tuple[Card, dict]:
     """The card of an Iris model trained now, and the API of a server that serves it."""
     with tempfile.TemporaryDirectory() as folder:
         on = {"access": "on", "access_path": folder, "rate_limits": "600/minute"}
-        on |= {"jobs": "on", "jobs_folder": Path(folder) / "jobs"}  # so that all is told
+        on |= {"jobs": "on", "generation": "on", "explain": "on", "prediction_log": "on"}
+        on |= {"model_uri": "models:/iris@champion"}  # so that all is told
         options = Settings.model_construct(log_level="error", log_format="text", **on)
         path = Path(folder) / "iris"
         card = export(train.train(datasets.load("iris")), path)
         log, counted = configure(options), Metrics("fastapi_app")
         model = Model(path, "onnx", log, counted)
-        tracing = Tracing(options, "fastapi_app")
-        gate = gate_of(options, log, counted)
-        service = Service(
-            "fastapi_app",
-            options,
-            log,
-            RequestLog(options, log),
-            counted,
-            tracing,
-            model,
-            gate,
-            jobs=jobs_of(options, log, counted),
-        )
+        parts = Parts(gate=gate_of(options, log, counted))  # the views of others are described without them
+        service = Service("fastapi_app", options, log, counted, model, parts)
         model.start(wait=SECONDS_TO_LOAD)
         app = create_app(service)
         found = json.loads(service.documents.openapi(lambda: describe(app), len(app.routes)))
@@ -232,7 +247,12 @@ def given_by(slug: str) -> str:
 
 def metrics() -> str:
     rows = [("metric", "labels", "kind", "what it counts")]
-    own = Metrics("fastapi_app").registry._collector_to_names  # the registry itself does not tell labels
+    registry = Metrics("fastapi_app").registry
+    RegistryMetrics(registry)
+    GenerationMetrics(registry)
+    FeedbackMetrics(registry)
+    ExplanationMetrics(registry)
+    own = registry._collector_to_names  # the registry itself does not tell labels
     for collector in [*own, *list(WorkerMetrics().registry._collector_to_names)[:-1]]:  # app_info is in both
         [family] = collector.describe() or collector.collect()
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -1,11 +1,18 @@
 """Servelab: train a model, serve it with FastAPI and with Flask, and learn how.
 
 python kit.py up              set up, train a model if there is none, start everything, open the browser
-                              with --access, the servers ask who comes
-python kit.py test            set up, then run the whole test suite (15 to 20 minutes on two cores), or
+                              with --access, the servers ask who comes; with --follow, they serve the
+                              registry's champion, and the page Models changes it
+python kit.py test            set up, then run the whole test suite (about 20 minutes on two cores), or
                               with --quick a minute of it; other arguments go on to pytest
-python kit.py train wine      train and export a model
+python kit.py train wine      train and export a model, and log how; tiny: the kit's own language model
 python kit.py adopt m.pkl     make a model of your own servable
+python kit.py check iris      hold a model to what must be true before it is shipped; serves it, too
+python kit.py register iris   make a version of the model that was trained or adopted under that name
+python kit.py promote iris 2  make a version the champion, which servers follow
+python kit.py rollback iris   make the champion before this one champion again
+python kit.py challenger iris 3  let a version be tried beside the champion; none: no longer
+python kit.py registry        MLflow's pages over all that; registry iris: its versions, here
 python kit.py bench           how fast both servers are, against their frameworks' hello-worlds; two minutes
 python kit.py lab             JupyterLab alone
 python kit.py users add alice    who may use the servers with ACCESS=on; list, disable, passwd, remove
@@ -29,7 +36,7 @@ from typing import NoReturn
 
 from kit import access as guard
 from kit import environment as setup
-from kit import suite
+from kit import registry, suite
 from kit.doctor import doctor
 from kit.environment import PYTHON, ROOT, VENV, SetupError
 from kit.processes import run_through
@@ -41,8 +48,11 @@ NAMES = {
     "flask": "Flask server",
     "worker": "Worker",
     "book": "Book",
+    "registry": "Registry",
 }
+AT_ONCE = [name for name in NAMES if name != "registry"]  # what `up` starts unless it is told otherwise
 MODEL = ROOT / "model.pkl"
+TINY = ROOT / "models" / "tiny.onnx"
 BOOK = ROOT / "docs" / "_build" / "html" / "index.html"
 SHORT_BENCH = [
     "--only",
@@ -54,8 +64,9 @@ SHORT_BENCH = [
 ]
 
 
-def up(only: list[str], browser: bool, access: bool = False) -> int:
-    """Run the servers side by side until Ctrl-C, or until none is left. With `access`, they ask who comes."""
+def up(only: list[str], browser: bool, access: bool = False, follow: str | None = None) -> int:
+    """Run the servers side by side until Ctrl-C, or until none is left. With `access`, they ask who comes;
+    with `follow`, they serve the champion of that model, or of the one trained last where it is empty."""
     started = time.monotonic()
     if "book" in only and not BOOK.exists():
         print("The book is not made yet: python kit.py docs", flush=True)
@@ -80,7 +91,11 @@ def up(only: list[str], browser: bool, access: bool = False) -> int:
         for name, port in ports.items():
             if port != KINDS[name].port:
                 print(f"Port {KINDS[name].port} is taken: the {NAMES[name]} is on {port}.")
-        env = environment(ports, free_port, log_of, guard.settings() if access else {})
+        generation = language_model() if not {"fastapi", "flask"}.isdisjoint(ports) else {}
+        followed = {} if follow is None else registry.settings(follow)
+        env = environment(
+            ports, free_port, log_of, (guard.settings() if access else {}) | followed | generation
+        )
         silence_lab()
         print(f"Starting {', '.join(NAMES[name] for name in only)} ...", flush=True)
         running = [Server(name, env=env[name], port=port) for name, port in ports.items()]
@@ -113,8 +128,22 @@ def up(only: list[str], browser: bool, access: bool = False) -> int:
             print(f"All stopped ({time.monotonic() - stopping:.1f} s).", flush=True)
 
 
-def environment(ports: dict[str, int], free_port, log_of, access: dict) -> dict[str, dict[str, str]]:
-    """What each process is told: where the others are, and its own secrets."""
+def language_model() -> dict[str, str]:
+    """GENERATION as it is set, or else on, where there is a model that need not be trained first: the servers
+    are ready a second later with it, and take 350 MB more each."""
+    if os.environ.get("GENERATION"):
+        return {}  # the servers read it themselves
+    if os.environ.get("SERVER") == "granian":
+        print("No language model: the Flask server generates only without SERVER=granian.", flush=True)
+        return {}
+    if os.environ.get("GENERATION_URL") or setup.state().get("generation") or TINY.exists():
+        return {"GENERATION": "on"}
+    print("No language model: to have a tiny one, a minute: python kit.py train tiny", flush=True)
+    return {}
+
+
+def environment(ports: dict[str, int], free_port, log_of, more: dict) -> dict[str, dict[str, str]]:
+    """What each process is told: where the others are, and its own secrets; and both servers, `more`."""
     urls, metrics, logs = {}, {}, {}
     for name in ("fastapi", "flask"):
         if name in ports:
@@ -129,9 +158,10 @@ def environment(ports: dict[str, int], free_port, log_of, access: dict) -> dict[
     lab = {**urls, "JUPYTER_TOKEN": secrets.token_hex(16)}
     book = {"BOOK_URL": f"http://127.0.0.1:{ports['book']}"} if "book" in ports else {}
     jobs = {"JOBS": "on"} if "worker" in ports else {}
-    shared = {**model, "SERVER_TIMING": "1", **book, **access, **jobs}
+    explain = {"EXPLAIN": os.environ.get("EXPLAIN") or "on"}
+    shared = {**model, "SERVER_TIMING": "1", **explain, **book, **more, **jobs}
     servers = {name: {**shared, **metrics[name]} for name in metrics}
-    return {**servers, "worker": {}, "ui": {**urls, **logs, **book}, "lab": lab, "book": {}}
+    return {**servers, "worker": {}, "ui": {**urls, **logs, **book}, "lab": lab, "book": {}, "registry": {}}
 
 
 def silence_lab() -> None:
@@ -187,15 +217,24 @@ def train_if_none() -> int:
     if MODEL.exists() or "MODEL_PATH" in os.environ:
         return 0
     print("There is no model yet: training one.", flush=True)
-    return train([])
+    return run_through([sys.executable, "-m", "model_training.train"])
 
 
 def train(arguments: list[str]) -> int:
-    return run_through([sys.executable, "-m", "model_training.train", *arguments])
+    if arguments[:1] == ["tiny"]:
+        return run_through([sys.executable, "-m", "model_training.generator", *arguments[1:]])
+    return run_through([sys.executable, "-m", "model_training.registry.tracking", *arguments])
 
 
 def adopt(arguments: list[str]) -> int:
     return run_through([sys.executable, "-m", "model_training.adopt", *arguments])
+
+
+def check(arguments: list[str]) -> int:
+    sys.path.insert(0, str(ROOT / "notebooks"))
+    from kit.check import check
+
+    return check(arguments)
 
 
 def test(arguments: list[str]) -> int:
@@ -234,16 +273,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="kit.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
     up = commands.add_parser("up", help="start everything")
-    up.add_argument("--only", type=some_names, default=list(NAMES), help=f"a part: some of {','.join(NAMES)}")
+    up.add_argument("--only", type=some_names, default=AT_ONCE, help=f"a part: some of {','.join(NAMES)}")
     up.add_argument("--access", action="store_true", help="the servers ask who comes, and count how often")
+    up.add_argument(
+        "--follow",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="the servers serve the registry's champion of this model, or of the one trained last",
+    )
     lab = commands.add_parser("lab", help="JupyterLab alone")
     lab.set_defaults(only=["lab"])
     docs = commands.add_parser("docs", help="make the book and open it")
-    for command in (up, lab, docs):
+    pages = commands.add_parser("registry", help="MLflow's pages over the registry of models")
+    pages.add_argument("name", nargs="?", help="list the versions of this model here, in place of the pages")
+    pages.set_defaults(only=["registry"])
+    for command in (up, lab, docs, pages):
         command.add_argument("--no-browser", action="store_true", help="do not open the browser")
     commands.add_parser("test", help="run the tests, or some with --quick; or as pytest", add_help=False)
     commands.add_parser("train", help="train and export a model", add_help=False)
     commands.add_parser("adopt", help="make a model of your own servable", add_help=False)
+    commands.add_parser("check", help="hold a model to what must be true of it", add_help=False)
+    for name, what in registry.COMMANDS.items():
+        commands.add_parser(name, help=what, add_help=False)
     commands.add_parser("bench", help="how fast both servers are; arguments as in benchmarks", add_help=False)
     commands.add_parser("users", help="who may use the servers with ACCESS=on", add_help=False)
     commands.add_parser("keys", help="their API keys, and the keys that sign tokens", add_help=False)
@@ -252,7 +304,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if known.command is None:
         parser.print_help()
         sys.exit(2)
-    if known.command in ("test", "train", "adopt", "bench", "users", "keys"):
+    if known.command in ("test", "train", "adopt", "check", "bench", "users", "keys", *registry.COMMANDS):
         known.arguments = arguments[1:]
     elif rest:
         parser.error(f"unknown argument {rest[0]!r}. See: python kit.py {known.command} --help")
@@ -282,13 +334,21 @@ def main() -> int:
             return doctor()
         setup.prepare()
         continue_in_environment()
-        if options.command in ("up", "lab"):
-            return up(options.only, not options.no_browser, getattr(options, "access", False))
+        if options.command == "registry" and options.name:
+            return registry.change("versions", [options.name])
+        if options.command == "registry" and (address := registry.server()):
+            print(f"The registry is a server's, with pages of its own: {address}", flush=True)
+            return 0
+        if options.command in ("up", "lab", "registry"):
+            access, follow = getattr(options, "access", False), getattr(options, "follow", None)
+            return up(options.only, not options.no_browser, access, follow)
         if options.command == "docs":
             return docs(not options.no_browser)
         if options.command in ("users", "keys"):
             return accounts(options.command, options.arguments)
-        run = {"test": test, "train": train, "adopt": adopt, "bench": bench}[options.command]
+        if options.command in registry.COMMANDS:
+            return registry.change(options.command, options.arguments)
+        run = {"test": test, "train": train, "adopt": adopt, "check": check, "bench": bench}[options.command]
         return run(options.arguments)
     except SetupError as error:
         sys.exit(f"kit: {error}")

@@ -6,14 +6,20 @@ Standard library only: it has to work where the environment does not.
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+import urllib.request
 import webbrowser
+from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 from kit.environment import PYTHON, ROOT, SCRATCH, VENV, python_version, state, wanted
+from kit.registry import server
 
 PORTS = {
     "FastAPI": 8000,
@@ -22,6 +28,7 @@ PORTS = {
     "the page": 8501,
     "JupyterLab": 8888,
     "the book": 8600,
+    "the registry": 5050,
 }
 SET_UP = "python kit.py up"
 
@@ -38,7 +45,8 @@ class Finding(NamedTuple):
 def doctor() -> int:
     """Print the findings; 1 if something that is needed is broken, else 0."""
     inside = ask_environment()
-    findings = [python(), environment(), *ports(), kernel(inside), model(inside), docker(), browser()]
+    findings = [python(), environment(), *ports(), kernel(inside), model(inside)]
+    findings += [registry(), language_model(), docker(), browser()]
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
         print(f"{finding.state:<6}  {finding.what:<{width}}  {finding.text}")
@@ -135,6 +143,48 @@ def model(inside: dict) -> Finding:
         text = f"trained with scikit-learn {trained_with}, installed is {inside['scikit-learn']}"
         return Finding("model", "broken", text, f"python kit.py train {name}")
     return Finding("model", "ok", f"{name} {card.get('version', '')}, scikit-learn {trained_with}")
+
+
+def registry() -> Finding:
+    """Where the registry of models is, and what it promotes."""
+    if address := server():
+        try:
+            with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=3):
+                return Finding("registry", "ok", f"the server at {shown(address)} answers")
+        except (OSError, ValueError):  # the first has urllib's own errors and timeouts among it
+            remedy = "start it; or unset MLFLOW_TRACKING_URI, to have the registry in .kit/registry"
+            return Finding("registry", "broken", f"nothing answers at {shown(address)}", remedy)
+    address = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if address and not address.startswith("sqlite:///"):
+        return Finding("registry", "ok", f"in the database at {shown(address)}")
+    folder = Path(os.environ.get("REGISTRY_FOLDER") or SCRATCH / "registry")
+    file = Path(address.removeprefix("sqlite:///")) if address else folder / "mlflow.db"
+    if not file.exists():
+        return Finding("registry", "ok", "empty: python kit.py register NAME begins it")
+    question = "SELECT name, version FROM registered_model_aliases WHERE alias = 'champion' ORDER BY name"
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=3)) as database:
+            champions = database.execute(question).fetchall()
+    except sqlite3.Error as error:
+        remedy = "move that file away: a new registry is made; servers go on with what they have"
+        return Finding("registry", "broken", f"{file} cannot be read: {error}", remedy)
+    if not champions:
+        remedy = "python kit.py promote NAME VERSION, once a version is registered"
+        return Finding("registry", "note", "no model has a champion yet", remedy)
+    return Finding("registry", "ok", ", ".join(f"{name} version {number}" for name, number in champions))
+
+
+def shown(address: str) -> str:
+    """Without a password."""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def language_model() -> Finding:
+    """What GENERATION=on would run."""
+    if state().get("generation"):
+        return Finding("language model", "ok", "SmolLM2 by llama.cpp")
+    remedy = "nothing to do: the kit's tiny model takes its place, or a server at GENERATION_URL"
+    return Finding("language model", "note", "llama.cpp is not installed, or has no build here", remedy)
 
 
 def docker() -> Finding:

@@ -19,6 +19,7 @@ from typing import TextIO
 UV = "uv==0.13.9"  # installs the lock, in seconds where pip takes minutes; requirements.txt suits both
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
+GENERATION = ROOT / "apps" / "service" / "generation" / "requirements.txt"  # has no build for every machine
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STATE = VENV / "servelab.json"  # written last, so an environment without it, or half made, is known as such
@@ -28,6 +29,7 @@ LOG = SCRATCH / "logs" / "setup.log"
 # What a failed step says, and what that means to the person who waits: first match wins.
 DISK_FULL = f"the disk is full: {ROOT} needs about 2 GB. Free some space, then run the same command again"
 READ_ONLY = f"writing is not allowed in {ROOT}, or in the package cache: use a folder of your own"
+NO_BUILD = "a package has no build for this Python (see the log): use Python 3.11 to 3.14"
 OFFLINE = "no connection to the package index. Connect (or set HTTPS_PROXY), then run the same command again"
 MEANINGS = {
     DISK_FULL: ("no space left on device", "os error 28", "os error 112", "not enough space on the disk"),
@@ -41,9 +43,7 @@ MEANINGS = {
         *("name resolution", "connection refused", "connection error", "unreachable", "timed out", "timeout"),
         *("could not connect", "newconnectionerror", "maxretryerror", "could not find a version"),
     ),
-    "a package has no build for this Python (see the log): use Python 3.11 to 3.14": (
-        *("no solution found", "no wheels", "failed to build", "requires-python"),
-    ),
+    NO_BUILD: ("no solution found", "no wheels", "failed to build", "requires-python"),
 }
 
 
@@ -60,8 +60,10 @@ def state() -> dict:
 
 
 def wanted(python: str) -> dict:
-    """What STATE says of a finished environment. An environment does not survive being moved."""
-    lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    """What STATE says of a finished environment, "generation" apart: whether a language model was installed.
+    An environment does not survive being moved."""
+    packages = b"".join(file.read_bytes() for file in (LOCK, GENERATION) if file.exists())
+    lock = hashlib.sha256(packages).hexdigest()
     return {"state": "complete", "python": python, "folder": str(ROOT), "lock": lock, "uv": UV}
 
 
@@ -77,7 +79,7 @@ def python_version() -> str | None:
 
 def is_finished() -> bool:
     version = python_version()
-    return version is not None and state() == wanted(version)
+    return version is not None and wanted(version).items() <= state().items()
 
 
 def prepare() -> None:
@@ -112,11 +114,28 @@ def prepare() -> None:
             step("installer", [*pip, "--no-input", "--progress-bar", "off", UV])
             uv = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON)]
             step("packages", [*uv, "--requirements", str(LOCK)])
+            generation = install_generation(uv)
         except SetupError as error:
             if OFFLINE in str(error) and noted.get("state") == "complete":
                 STATE.write_text(json.dumps(noted), encoding="utf-8")  # nothing was changed: still whole
             raise
-        STATE.write_text(json.dumps(wanted(python_version())), encoding="utf-8")
+        finished = {**wanted(python_version()), "generation": generation}
+        STATE.write_text(json.dumps(finished), encoding="utf-8")
+
+
+def install_generation(uv: list[str]) -> bool:
+    """Whether what runs a language model is installed; where it has no build, that is no failure. Raises
+    SetupError."""
+    if not GENERATION.exists():
+        return False
+    try:
+        step("language model", [*uv, "--no-deps", "--no-build", "--requirements", str(GENERATION)])
+    except SetupError as error:
+        if str(error) != NO_BUILD:
+            raise
+        print("  llama.cpp has no build for this machine: the kit's tiny model takes its place", flush=True)
+        return False
+    return True
 
 
 def step(what: str, command: list[str]) -> None:

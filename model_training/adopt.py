@@ -1,7 +1,8 @@
 """Make a model that somebody else trained servable: python -m model_training.adopt path/to/model.pkl
 
-Any scikit-learn classifier or regressor on numeric features. Loading a pickle runs whatever code it holds, so
-adopt only what you trust: from then on its hash is known, and the servers load it and nothing else."""
+Any scikit-learn classifier, regressor or outlier detector on numbers and categories. Loading a pickle runs
+whatever code it holds, so adopt only what you trust: from then on its hash is known, and the servers load it
+and nothing else."""
 
 import argparse
 import hashlib
@@ -15,24 +16,27 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-import pandas as pd
 import skops.io
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_outlier_detector, is_regressor
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 
-from model_training.artifact import with_estimator
+from model_training.artifact import TRUSTED_TYPES
 from model_training.card import Card, Feature, GoldenRow, Preset, Target
+from model_training.estimators import Probabilities, each_share, table_feed, with_estimator
 from model_training.export import (
     PROJECT,
     ConversionError,
     check_agreement,
-    describe_feature,
     files_of,
     to_onnx_bytes,
+    with_gaps,
     write,
 )
-from model_training.samples import feature_count, made_up_rows
+from model_training.inspection import Column, TextError, columns_of
+from model_training.rows import Columns
+from model_training.samples import feature_count, made_up_mixed_rows
+from model_training.tables import TableError, categories_of, read_columns, read_table
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII).fullmatch
 GOLDEN_ROWS = 5
@@ -54,14 +58,70 @@ def adopt(path: Path, name: str, data: Path | None, root: Path) -> tuple[Card, s
     names = [str(n) for n in getattr(model, "feature_names_in_", range(1, feature_count(model) + 1))]
     if not hasattr(model, "feature_names_in_"):
         names = [f"feature {number}" for number in names]
-    sample = read_sample(data, names, named=hasattr(model, "feature_names_in_")) if data else None
-    rows = sample.to_numpy(np.float64) if sample is not None else made_up_rows(model)
-    rows = answerable(model, path, rows, given=sample is not None)
-    card = describe(model, content, name, path, sample, rows, names)
+    features, rows = features_of(model, path, names, data)
+    rows = answerable(model, path, features, rows, given=data is not None)
+    card = describe(model, content, name, path, features, rows, given=data is not None)
     contents, refused = convert(model, card, rows, content)
     card = card.model_copy(update={"files": files_of(contents)})
     write(card, contents, root / "models" / name, root / "model.pkl")
     return card, refused
+
+
+def features_of(
+    model: BaseEstimator, path: Path, names: list[str], data: Path | None
+) -> tuple[list[Feature], np.ndarray]:
+    """The features, and rows as model_training/rows.py has them. Raises AdoptionError."""
+    try:
+        known = columns_of(model, names)
+    except TextError as error:
+        raise AdoptionError(
+            f"{path} takes free texts, which its {error} reads: expected a model of numbers and categories"
+        ) from None
+    if data is None:
+        features = [
+            Feature(name=name, **(categories_of(column.categories) if column.categories else {}))
+            for name, column in zip(names, known, strict=True)
+        ]
+        rows = made_up_mixed_rows(model, features, known)
+    else:
+        try:
+            table = read_table(data, names, named=hasattr(model, "feature_names_in_"))
+            features, rows = read_columns(data, table, names, known)
+        except TableError as error:
+            raise AdoptionError(str(error)) from None
+    features = [
+        feature.model_copy(
+            update={"may_be_missing": takes_gaps(model, path, features, rows, place, known, data)}
+        )
+        for place, feature in enumerate(features)
+    ]
+    return features, rows if data else made_up_mixed_rows(model, features, known)
+
+
+def takes_gaps(
+    model, path: Path, features: list[Feature], rows: np.ndarray, place: int, known: list[Column], data
+) -> bool:
+    """Whether the feature at `place` may be missing: where it is in the data, or where a step of the model is
+    made for that. Raises AdoptionError where it is in the data, and the model has no answer then."""
+    gaps = np.isnan(rows[:, place])
+    if not (gaps.any() or known[place].may_be_missing):
+        return False
+    asked = rows[gaps][:8] if gaps.any() else rows[:8].copy()
+    asked[:, place] = np.nan
+    with_gap = [f.model_copy(update={"may_be_missing": True}) for f in features]
+    try:
+        predictions, _ = answers(model, path, with_gap, asked)
+        if predictions.dtype.kind != "f" or np.isfinite(predictions).all():
+            return True
+    except AdoptionError:
+        pass
+    if gaps.any():
+        kind = "a category" if features[place].categories else "a number"
+        raise AdoptionError(
+            f"{data}: expected {kind} in every row of the column {features[place].name}; row "
+            f"{np.flatnonzero(gaps)[0] + 2} has none, and the model has no answer then"
+        )
+    return False
 
 
 def read(path: Path) -> bytes:
@@ -93,62 +153,44 @@ def load(path: Path, content: bytes) -> BaseEstimator:
         raise AdoptionError(
             f"{path} is no file that joblib or pickle wrote: {type(error).__name__}"
         ) from error
-    if not isinstance(model, BaseEstimator) or not (is_classifier(model) or is_regressor(model)):
+    if not isinstance(model, BaseEstimator) or not (
+        is_classifier(model) or is_regressor(model) or is_outlier_detector(model)
+    ):
         raise AdoptionError(
-            f"{path} holds a {type(model).__name__}: expected a fitted classifier or regressor"
+            f"{path} holds a {type(model).__name__}: expected a fitted classifier, regressor or outlier "
+            "detector"
+        )
+    if not hasattr(model, "predict"):
+        raise AdoptionError(
+            f"{path} holds a {type(model).__name__} that cannot predict: LocalOutlierFactor, say, has to be "
+            "made with novelty=True"
         )
     if feature_count(model) is None:
+        with_texts(model, path)
         raise AdoptionError(
             f"{path} holds a {type(model).__name__} that was not fitted: call fit, write it again"
         )
     return model
 
 
-def read_sample(path: Path, names: list[str], named: bool) -> pd.DataFrame:
-    """The features in a CSV file with a header: by name where the model knows names, else in order, where
-    columns beyond them are left out. Raises AdoptionError."""
+def with_texts(model, path: Path) -> None:
+    """Raises AdoptionError for a model that takes one column of texts, and so cannot tell of how many."""
     try:
-        table = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True)
-    except OSError as error:
-        raise AdoptionError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise AdoptionError(f"{path} is not UTF-8: save it as CSV UTF-8") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise AdoptionError(f"{path} is not a CSV file with a header: {error}") from error
-    missing = [name for name in names if name not in table.columns]
-    if not named and missing:
-        if len(table.columns) < len(names):
-            raise AdoptionError(
-                f"{path} has {len(table.columns)} columns, the model takes {len(names)}: expected a header "
-                "and commas between the columns"
-            )
-        table = table.iloc[:, : len(names)]
-    elif missing:
-        raise AdoptionError(f"{path} has no column {', '.join(missing)}: expected {', '.join(names)}")
-    else:
-        table = table[names]
-    for column in table:
-        numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
-        wrong = np.flatnonzero(~np.isfinite(numbers))
-        if len(wrong):
-            raise AdoptionError(
-                f"{path}: expected a number in every row of the column {column}; row {wrong[0] + 2} has none"
-            )
-        table = table.assign(**{str(column): numbers})
-    if not len(table):
-        raise AdoptionError(f"{path} has a header and no rows")
-    return table
+        columns_of(model, ["text"])
+    except TextError as error:
+        raise AdoptionError(
+            f"{path} takes free texts, which its {error} reads: expected a model of numbers and categories"
+        ) from None
 
 
-def answerable(model, path: Path, rows: np.ndarray, given: bool) -> np.ndarray:
+def answerable(model, path: Path, features: list[Feature], rows: np.ndarray, given: bool) -> np.ndarray:
     """The rows that the model answers with finite numbers, all of them where they were `given`. Raises
     AdoptionError where there are too few, and for a model that answers the same row otherwise each time."""
-    predictions, probabilities = answers(model, path, rows)
+    predictions, probabilities = answers(model, path, features, rows)
     finite = np.ones(len(rows), bool)
-    if predictions.dtype.kind == "f":
-        finite &= np.isfinite(predictions)
-    if probabilities is not None:
-        finite &= np.isfinite(probabilities).all(axis=1)
+    for found in [predictions, *(probabilities if isinstance(probabilities, list) else [probabilities])]:
+        if found is not None and found.dtype.kind == "f":
+            finite &= np.isfinite(found).reshape(len(rows), -1).all(axis=1)
     if given and not finite.all():
         raise AdoptionError(
             f"{path} answers row {np.flatnonzero(~finite)[0] + 2} of the data with no finite number: "
@@ -160,7 +202,7 @@ def answerable(model, path: Path, rows: np.ndarray, given: bool) -> np.ndarray:
             "--data sample.csv"
         )
     rows, predictions = rows[finite], predictions[finite]
-    again, _ = answers(model, path, rows[::-1])
+    again, _ = answers(model, path, features, rows[::-1])
     if predictions.dtype.kind == "f":
         same = np.allclose(again[::-1], predictions, rtol=1e-6)
     else:
@@ -174,26 +216,20 @@ def answerable(model, path: Path, rows: np.ndarray, given: bool) -> np.ndarray:
 
 
 def describe(
-    model, content: bytes, name: str, path: Path, sample, rows: np.ndarray, names: list[str]
+    model, content: bytes, name: str, path: Path, features: list[Feature], rows: np.ndarray, given: bool
 ) -> Card:
     """The card of an adopted model, without its files."""
-    labels = [label.item() if hasattr(label, "item") else label for label in getattr(model, "classes_", [])]
-    classes = [str(label) for label in labels] or None
-    predictions, probabilities = answers(model, path, rows)
-    if probabilities is not None and len(labels) != probabilities.shape[1]:
-        raise AdoptionError(f"{path} answers several questions at once; expected one prediction for each row")
-    _, chosen = np.unique(predictions, return_index=True)
+    predictions, probabilities = answers(model, path, features, rows)
+    targets = targets_of(model, predictions)
+    several = len(targets) > 1
+    target = targets[0]
+    if not several and probabilities is not None and len(target.raw_labels) != probabilities.shape[1]:
+        raise AdoptionError(f"{path} gives other probabilities than one for each of its classes")
+    _, chosen = np.unique(predictions.astype(str) if several else predictions, return_index=True, axis=0)
     chosen = sorted({*chosen[:GOLDEN_ROWS].tolist(), *range(min(len(rows), GOLDEN_ROWS))})[: 2 * GOLDEN_ROWS]
     golden = [
-        GoldenRow(
-            features=rows[number].tolist(),
-            prediction=predictions[number].item()
-            if hasattr(predictions[number], "item")
-            else predictions[number],
-            label=str(predictions[number]) if classes else None,
-            probabilities=None if probabilities is None else probabilities[number].tolist(),
-        )
-        for number in chosen
+        golden_row(sent, predictions[number], probabilities, number, targets)
+        for number, sent in zip(chosen, Columns(features).decode(rows[chosen]), strict=True)
     ]
     algorithm = (
         " + ".join(type(step).__name__ for _, step in model.steps)
@@ -207,20 +243,16 @@ def describe(
         version=digest[:12],
         title=f"{algorithm}, adopted",
         origin=f"The file {path.name}, adopted as it was.",
-        task="classification" if labels else "regression",
-        features=[
-            Feature(name=feature)
-            if sample is None
-            else describe_feature(sample.iloc[:, place], None, feature)
-            for place, feature in enumerate(names)
-        ],
-        target=Target(name="class" if labels else "value"),
-        classes=classes,
-        labels=None if not labels or repr(labels) == repr([*range(len(labels))]) else labels,
+        task=task_of(model),
+        features=features,
+        target=Target(name=", ".join(one.name for one in targets)),
+        targets=targets if several else None,
+        classes=None if several else target.classes,
+        labels=None if several else target.labels,
         presets=[
             Preset(label=f"row {number + 1}", features=row.features) for number, row in enumerate(golden[:3])
         ]
-        if sample is not None
+        if given
         else [],
         algorithm=algorithm,
         metrics={},
@@ -231,27 +263,79 @@ def describe(
     )
 
 
-def answers(model, path: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def golden_row(sent: list, prediction, probabilities, number: int, targets: list[Target]) -> GoldenRow:
+    """The row as it is sent, and what the model answers."""
+    if len(targets) == 1:
+        found = plain(prediction)
+        label = dict(zip(targets[0].raw_labels, targets[0].classes or [], strict=True)).get(found)
+        shares = None if probabilities is None else probabilities[number].tolist()
+        return GoldenRow(features=sent, prediction=found, label=label, probabilities=shares)
+    found = [plain(one) for one in prediction]
+    label = None
+    if targets[0].classes:
+        label = [one.classes[one.raw_labels.index(raw)] for one, raw in zip(targets, found, strict=True)]
+    shares = None if probabilities is None else [one[number].tolist() for one in probabilities]
+    return GoldenRow(features=sent, prediction=found, label=label, probabilities=shares)
+
+
+def plain(found):
+    """Python's own value of NumPy's."""
+    return found.item() if hasattr(found, "item") else found
+
+
+def task_of(model) -> str:
+    if is_outlier_detector(model):
+        return "outlier detection"
+    return "classification" if is_classifier(model) else "regression"
+
+
+def targets_of(model, predictions: np.ndarray) -> list[Target]:
+    """What the model predicts: one target, or as many as an answer has parts."""
+    count = predictions.shape[1] if predictions.ndim == 2 else 1
+    if is_outlier_detector(model):
+        return [Target(name="verdict", classes=["outlier", "inlier"], labels=[-1, 1])]
+    if not is_classifier(model):
+        return [Target(name=f"value {n}" if count > 1 else "value") for n in range(1, count + 1)]
+    known = getattr(model, "classes_", [])
+    if count > 1 and not (isinstance(known, list) and len(known) == count):
+        known = [np.array([0, 1], predictions.dtype)] * count  # of each target, whether it is so
+    found = []
+    for number, labels in enumerate(known if count > 1 else [known], 1):
+        labels = [plain(label) for label in labels]
+        found.append(
+            Target(
+                name=f"class {number}" if count > 1 else "class",
+                classes=[str(label) for label in labels],
+                labels=None if repr(labels) == repr([*range(len(labels))]) else labels,
+            )
+        )
+    return found
+
+
+def answers(
+    model, path: Path, features: list[Feature], rows: np.ndarray
+) -> tuple[np.ndarray, Probabilities | None]:
     """What scikit-learn answers for the rows. Raises AdoptionError where it does not."""
-    given = (
-        pd.DataFrame(rows, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else rows
-    )
+    given = table_feed(model, features)(rows)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            predictions = model.predict(given)
+            predictions = np.asarray(model.predict(given))
             probabilities = model.predict_proba(given) if hasattr(model, "predict_proba") else None
     except NotFittedError:
         raise AdoptionError(f"{path} holds a model that was not fitted: call fit, write it again") from None
     except Exception as error:
         raise AdoptionError(
-            f"{path} does not answer rows of numbers ({str(error).splitlines()[0]}): give rows that it "
-            "knows with --data sample.csv; a model of texts or categories cannot be served here"
+            f"{path} does not answer rows of numbers and categories ({str(error).splitlines()[0]}): give "
+            "rows that it knows with --data sample.csv; a model of free texts cannot be served here"
         ) from error
-    if np.ndim(predictions) == 2 and predictions.shape[1] == 1:
+    if predictions.ndim == 2 and predictions.shape[1] == 1:
         predictions = predictions[:, 0]  # of a target that was a column
-    if np.ndim(predictions) != 1 or isinstance(probabilities, list):
-        raise AdoptionError(f"{path} answers several questions at once; expected one prediction for each row")
+        probabilities = probabilities[0] if isinstance(probabilities, list) else probabilities
+    if predictions.ndim > 2:
+        raise AdoptionError(f"{path} answers each row with a table; expected one prediction, or several")
+    if predictions.ndim == 2 and probabilities is not None:
+        probabilities = each_share(probabilities)
     return predictions, probabilities
 
 
@@ -262,8 +346,9 @@ def convert(model, card: Card, rows: np.ndarray, content: bytes) -> tuple[dict[s
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            contents["onnx"] = to_onnx_bytes(model, rows, bool(card.classes))
-            check_agreement(with_estimator(model, card), contents["onnx"], card, rows)
+            contents["onnx"] = to_onnx_bytes(model, card.features)
+            gaps = with_gaps(rows, card.features)
+            check_agreement(with_estimator(model, card), contents["onnx"], card, gaps)
     except ConversionError as error:
         contents.pop("onnx")
         refused = str(error)
@@ -272,7 +357,7 @@ def convert(model, card: Card, rows: np.ndarray, content: bytes) -> tuple[dict[s
         refused = f"it cannot be converted ({type(error).__name__})"
     try:
         stored = skops.io.dumps(model)
-        if not skops.io.get_untrusted_types(data=stored):
+        if not {*skops.io.get_untrusted_types(data=stored)} - {*TRUSTED_TYPES}:
             contents["skops"] = stored
     except Exception:  # a type that skops does not know: joblib remains
         pass
@@ -298,6 +383,8 @@ def main(argv: list[str] | None = None) -> int:
     known = "ranges from the data" if options.data else "no ranges: --data sample.csv would give them"
     print(f"{card.name} {card.version}: {card.algorithm}, {card.task}")
     print(f"  {len(card.features)} features, {known}")
+    if mixed := [feature.name for feature in card.features if feature.categories]:
+        print(f"  categories: {', '.join(mixed)}")
     print(f"  written: models/{card.name}, and model.pkl with its card.json: kit.py up serves it")
     print("  ONNX answers, and agrees with scikit-learn" if refused is None else f"  no ONNX: {refused}")
     return 0

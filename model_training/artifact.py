@@ -16,6 +16,9 @@ from typing import Literal
 import numpy as np
 
 from model_training.card import Card, CardError, read_card
+from model_training.estimators import Predict, with_estimator
+from model_training.rows import Columns
+from model_training.sessions import read_onnx
 
 Format = Literal["onnx", "skops", "joblib"]
 
@@ -24,8 +27,9 @@ RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-3, 1e-4
 
 UNPACKED_BYTES = 16 * 1024**2  # that any skops file may unpack to, and twenty times its own size
 
-# The only types beyond skops's own defaults that a model file of ours may hold: none.
-TRUSTED_TYPES: list[str] = []
+# The only types beyond skops's own defaults that a model file of ours may hold. A SimpleImputer keeps one;
+# skops reads it from an empty array, with NumPy's `allow_pickle=False`.
+TRUSTED_TYPES = ["numpy.dtype"]
 
 
 class ArtifactError(Exception):
@@ -54,11 +58,6 @@ class UnreadableError(ArtifactError):
 
 class GoldenRowsError(ArtifactError):
     """The model loads, and answers otherwise than when it was exported."""
-
-
-# Takes rows of shape (n, features), as floats; gives predictions, shape (n,), and for
-# classifiers probabilities, shape (n, classes).
-Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -151,65 +150,61 @@ def check_versions(card: Card) -> None:
 
 def agree(found, expected) -> bool:
     """The same label, or the same value within what 32 bits allow."""
+    if isinstance(expected, list):
+        return all(agree(*pair) for pair in zip(found, expected, strict=True))
     if isinstance(expected, float):
         return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
     return found == expected
 
 
 def check_golden_rows(card: Card, predict: Predict) -> None:
-    rows = np.array([row.features for row in card.golden])
+    said = f"{card.name} {card.version}"
     try:
+        rows = Columns(card.features).encode([row.features for row in card.golden])
         predictions, probabilities = predict(rows)
     except Exception as error:  # the card has another number of features, say
         raise GoldenRowsError(
-            f"{card.name} {card.version}: the model does not take the card's golden rows ({error}): "
+            f"{said}: the model does not take the card's golden rows ({error}): "
             "the card is another model's, train again"
         ) from error
-    if card.has_probabilities and (probabilities is None or probabilities.shape[1] != len(card.classes)):
-        raise GoldenRowsError(
-            f"{card.name} {card.version}: the model has other classes than its card: the card is another "
-            "model's, train again"
-        )
-    names = dict(zip(card.raw_labels, card.classes or [], strict=True))
+    targets = card.targets or [card]
+    shares = [None] * len(targets)
+    if card.has_probabilities:
+        shares = probabilities if card.targets else [probabilities]
+        if probabilities is None or [part.shape[1] for part in shares] != [len(t.classes) for t in targets]:
+            raise GoldenRowsError(
+                f"{said}: the model has other classes than its card: the card is another model's, train again"
+            )
     for number, row in enumerate(card.golden):
-        found = predictions[number]
+        answers = [row.prediction, row.label, row.probabilities]
+        found = [*predictions[number]] if card.targets else predictions[number]
         right = agree(found, row.prediction)
-        if right and row.probabilities is not None and probabilities is not None:
-            right = bool(
-                np.allclose(probabilities[number], row.probabilities, rtol=0, atol=RELATIVE_TOLERANCE)
+        if row.probabilities is not None:
+            wanted = row.probabilities if card.targets else [row.probabilities]
+            right = right and all(
+                np.allclose(part[number], one, rtol=0, atol=RELATIVE_TOLERANCE)
+                for part, one in zip(shares, wanted, strict=True)
             )
         if not right:
             expected = f"{row.prediction:g}" if isinstance(row.prediction, float) else row.prediction
             raise GoldenRowsError(
-                f"{card.name} {card.version}: golden row {number} was {expected} at export "
+                f"{said}: golden row {number} was {expected} at export "
                 f"and is {found} here: this machine computes something else; train again here"
             )
-        name = names.get(row.prediction)
-        if row.label is not None and name != row.label:
+        check_labels(card, number, *(answers[:2] if card.targets else [[answers[0]], [answers[1]]]))
+
+
+def check_labels(card: Card, number: int, predictions: list, labels: list | None) -> None:
+    """Raises GoldenRowsError where the card calls the golden row's answer otherwise than when it was made."""
+    for target, prediction, label in zip(
+        card.targets or [card], predictions, labels or [None] * len(predictions), strict=True
+    ):
+        name = dict(zip(target.raw_labels, target.classes or [], strict=True)).get(prediction)
+        if label is not None and name != label:
             raise GoldenRowsError(
-                f"{card.name} {card.version}: golden row {number} was {row.label} at export and is {name} "
+                f"{card.name} {card.version}: golden row {number} was {label} at export and is {name} "
                 "here: the card's classes or labels were changed; train again"
             )
-
-
-def read_onnx(data: bytes, card: Card) -> Predict:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors, which are raised as well: its warnings would fill the terminal
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    takes, wanted = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
-    if not card.has_probabilities:  # what a classifier may give in their place are scores
-        wanted = wanted[:1]
-    truth = card.labels is not None and isinstance(card.labels[0], bool)  # ONNX has 0 and 1 for them
-
-    def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        predictions, *rest = session.run(wanted, {takes: rows.astype(np.float32, copy=False)})
-        predictions = predictions.reshape(len(rows))
-        return predictions.astype(bool) if truth else predictions, rest[0] if rest else None
-
-    return predict
 
 
 def read_skops(data: bytes, card: Card) -> Predict:
@@ -246,15 +241,6 @@ def read_joblib(data: bytes, card: Card) -> Predict:
     return with_estimator(checked(joblib.load(io.BytesIO(data)), card), card)
 
 
-# Classifiers whose prediction is the class with the largest probability, by their source: one call gives both
-# in half the time. Of others (a support vector machine, say) that is not so for every row.
-LARGEST_SHARE = {
-    *("RandomForestClassifier", "ExtraTreesClassifier", "DecisionTreeClassifier", "ExtraTreeClassifier"),
-    *("GradientBoostingClassifier", "HistGradientBoostingClassifier", "LogisticRegression", "GaussianNB"),
-    "MLPClassifier",
-}
-
-
 def checked(estimator, card: Card):
     """The estimator. Raises GoldenRowsError where its labels are not the card's, or in another order."""
     labels = getattr(estimator, "classes_", None)
@@ -264,25 +250,6 @@ def checked(estimator, card: Card):
             "model's, train again"
         )
     return estimator
-
-
-def with_estimator(estimator, card: Card) -> Predict:
-    names = getattr(estimator, "feature_names_in_", None)
-    last = estimator[-1] if hasattr(estimator, "named_steps") else estimator
-    one_call = card.has_probabilities and type(last).__name__ in LARGEST_SHARE
-
-    def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        if names is not None:  # it was fitted on columns with names, and wants to see them
-            import pandas
-
-            rows = pandas.DataFrame(rows, columns=names)
-        if one_call:
-            shares = estimator.predict_proba(rows)
-            return estimator.classes_.take(shares.argmax(axis=1)), shares
-        predictions = estimator.predict(rows).reshape(len(rows))  # of a target that was a column, (n, 1)
-        return predictions, estimator.predict_proba(rows) if card.has_probabilities else None
-
-    return predict
 
 
 READERS: dict[Format, Callable[[bytes, Card], Predict]] = {

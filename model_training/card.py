@@ -25,17 +25,35 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+Value = float | str | None  # of a feature: a number, a category, or missing
+
+
 class Feature(Part):
-    """One number that the model takes. Outside minimum..maximum a server refuses it; `observed` is the
-    range in the training data, beyond which the model is guessing. Of a model that was adopted without
-    data only the name is known."""
+    """One column that the model takes. A number outside minimum..maximum is refused by a server; `observed`
+    is the range in the training data, beyond which the model is guessing. Of a number in a model that was
+    adopted without data only the name is known."""
 
     name: str
+    kind: Literal["number", "category"] = Field("number", exclude_if=lambda kind: kind == "number")
     unit: str | None = None
     minimum: float | None = None
     maximum: float | None = None
     observed: tuple[float, float] | None = None
     median: float | None = None
+    quantiles: list[float] | None = Field(
+        None, description="of a number in the training data: at 0, 5, 10, … 100 percent of its rows"
+    )
+    categories: list[str] | None = Field(None, description="what a category may be; any other is refused")
+    labels: list[Label] | None = Field(
+        None,
+        description="what the model calls `categories`, where those are no texts: true and false, or numbers",
+    )
+    shares: list[float] | None = Field(
+        None, description="of the training rows, how many had each of `categories`, from 0 to 1"
+    )
+    may_be_missing: bool = Field(
+        False, description="whether null is taken in its place", exclude_if=lambda found: not found
+    )
 
     @model_validator(mode="after")
     def check_range(self) -> "Feature":
@@ -44,27 +62,51 @@ class Feature(Part):
             raise ValueError(f"expected the minimum of {self.name} to be no more than its maximum")
         return self
 
+    @model_validator(mode="after")
+    def check_categories(self) -> "Feature":
+        """A category has at least one value, each once, with a label and a share for each if for any."""
+        if (self.kind == "category") is not bool(self.categories):
+            raise ValueError(f"expected categories of {self.name} where its kind is category, and only there")
+        for found in (self.categories, self.labels):
+            if found is not None and len(set(found)) < len(found):
+                raise ValueError(f"expected each category of {self.name}, and each label, once")
+        for found in (self.labels, self.shares):
+            if found is not None and len(found) != len(self.categories or []):
+                raise ValueError(f"expected as many labels and shares of {self.name} as it has categories")
+        return self
+
 
 class Target(Part):
+    """What is predicted. Where there are several of them, each has classes and labels of its own, as the card
+    of a model with one has."""
+
     name: str
     unit: str | None = None
+    classes: list[str] | None = None
+    labels: list[Label] | None = None
+
+    @property
+    def raw_labels(self) -> list[Label]:
+        """What the model answers for each class, in the order of `classes` and of probabilities."""
+        return self.labels or [*range(len(self.classes or []))]
 
 
 class Preset(Part):
     """An example row with a name, to fill a form with."""
 
     label: str
-    features: list[float]
+    features: list[Value]
 
 
 class GoldenRow(Part):
     """A row and what the model answered when it was exported; a loaded model must answer the same. `label` is
-    what the card called that answer then, so that classes in another order are noticed."""
+    what the card called that answer then, so that classes in another order are noticed. A model with several
+    targets has one of everything for each."""
 
-    features: list[float]
-    prediction: Label
-    label: str | None = None
-    probabilities: list[float] | None = None
+    features: list[Value]
+    prediction: Label | list[Label]
+    label: str | list[str] | None = None
+    probabilities: list[float] | list[list[float]] | None = None
 
 
 class Metric(Part):
@@ -87,9 +129,12 @@ class Card(Part):
     version: str = Field(description="computed from what decided the model; another model has another one")
     title: str = Field(description="what the model is for, in a line")
     origin: str = Field(description="where its data come from")
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "outlier detection"]
     features: list[Feature] = Field(min_length=1, description="in the order in which they are sent")
     target: Target = Field(description="what is predicted")
+    targets: list[Target] | None = Field(
+        None, min_length=2, description="in the order of the answer, where it is of several parts"
+    )
     classes: list[str] | None = Field(None, description="a name for each class, for people")
     labels: list[Label] | None = Field(
         None, description="what the model calls them, where that is not 0, 1, 2, …"
@@ -114,28 +159,29 @@ class Card(Part):
         """Golden rows have a number for each feature, labels a class each."""
         if any(len(row.features) != len(self.features) for row in self.golden):
             raise ValueError("expected as many numbers in a golden row as there are features")
-        if self.labels is not None and len(self.labels) != len(self.classes or []):
-            raise ValueError("expected as many labels as there are classes")
+        for part in [self, *(self.targets or [])]:
+            if part.labels is not None and len(part.labels) != len(part.classes or []):
+                raise ValueError("expected as many labels as there are classes")
         return self
 
     @model_validator(mode="after")
     def check_classes(self) -> "Card":
         """Each class and each label once, and what golden rows answer is one of them."""
-        names, labels = self.classes or [], self.raw_labels
-        if len(set(names)) < len(names) or len(set(labels)) < len(labels):
-            raise ValueError("expected each class, and each label, once")
-        if not names:
-            return self
         with_shares = [row for row in self.golden if row.probabilities is not None]
-        if with_shares and len(with_shares) < len(self.golden):
+        if (self.targets or self.classes) and 0 < len(with_shares) < len(self.golden):
             raise ValueError("expected probabilities in every golden row, or in none")
-        if any(len(row.probabilities) != len(names) for row in with_shares):
-            raise ValueError("expected as many probabilities in a golden row as there are classes")
-        for row in self.golden:
-            if row.prediction not in labels:
-                raise ValueError(
-                    "expected the prediction of every golden row among the labels of the classes"
-                )
+        if not self.targets:
+            check_answers(self, [(row.prediction, row.probabilities) for row in self.golden])
+            return self
+        if self.classes or any(
+            not isinstance(row.prediction, list) or len(row.prediction) != len(self.targets)
+            for row in self.golden
+        ):
+            raise ValueError("expected a prediction for each of the targets, and classes with them")
+        for place, target in enumerate(self.targets):
+            shares = [row.probabilities and row.probabilities[place] for row in self.golden]
+            answers = [row.prediction[place] for row in self.golden]
+            check_answers(target, [*zip(answers, shares, strict=True)])
         return self
 
     @property
@@ -145,11 +191,27 @@ class Card(Part):
 
     @property
     def has_probabilities(self) -> bool:
-        return bool(self.classes) and self.golden[0].probabilities is not None
+        return bool(self.classes or self.targets) and self.golden[0].probabilities is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every feature is a number that is always there."""
+        return all(feature.kind == "number" and not feature.may_be_missing for feature in self.features)
 
     def to_json(self) -> str:
         """Without the members that are not known."""
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+def check_answers(target: Card | Target, answers: list[tuple]) -> None:
+    """Raises ValueError unless the predictions and probabilities of golden rows are those of its classes."""
+    names, labels = target.classes or [], target.raw_labels
+    if len(set(names)) < len(names) or len(set(labels)) < len(labels):
+        raise ValueError("expected each class, and each label, once")
+    if names and any(shares is not None and len(shares) != len(names) for _, shares in answers):
+        raise ValueError("expected as many probabilities in a golden row as there are classes")
+    if names and any(isinstance(found, list) or found not in labels for found, _ in answers):
+        raise ValueError("expected the prediction of every golden row among the labels of the classes")
 
 
 def read_card(path: Path) -> Card:

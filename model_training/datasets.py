@@ -1,19 +1,23 @@
-"""The datasets that ship with scikit-learn and need no download, each with names, units and an origin."""
+"""Datasets that need no download, each with names, units and an origin: those that ship with scikit-learn,
+and the penguins, whose file lies here."""
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from sklearn import datasets as sklearn_datasets
 
+PENGUINS = Path(__file__).with_name("data") / "penguins.csv"
+
 
 @dataclass(frozen=True)
 class Dataset:
     """Rows to learn from.
 
-    features: one column for each feature, float64, in the order that the model will expect.
+    features: one column for each feature, in the model's order: float64, or texts; NaN where it is missing.
     target: one entry for each row; the index of a class, or the measured value.
     units: column name -> unit ("cm"), or None where the feature is a plain number or was never documented.
     classes: the names behind the target's indices; None for regression.
@@ -33,9 +37,15 @@ class Dataset:
         return "classification" if self.classes else "regression"
 
     @property
+    def categories(self) -> list[str]:
+        """The names of the columns of texts."""
+        return [name for name, column in self.features.items() if column.dtype.kind != "f"]
+
+    @property
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Column name -> its smallest and its largest value, in its unit."""
-        return {name: (float(column.min()), float(column.max())) for name, column in self.features.items()}
+        """Name of a column of numbers -> its smallest and its largest value, in its unit."""
+        numbers = self.features.drop(columns=self.categories)
+        return {name: (float(column.min()), float(column.max())) for name, column in numbers.items()}
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -46,7 +56,11 @@ class Dataset:
     def sha256(self) -> str:
         """A fingerprint of the names and the numbers, the same on every machine."""
         digest = hashlib.sha256(repr([*self.features.columns, self.classes]).encode())
-        digest.update(np.ascontiguousarray(self.features, dtype="<f8").tobytes())
+        if self.categories:
+            texts = self.features[self.categories].astype(object).fillna("")
+            digest.update(repr(texts.to_numpy().tolist()).encode())
+        numbers = self.features.drop(columns=self.categories)
+        digest.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
         digest.update(np.ascontiguousarray(self.target, dtype="<f8").tobytes())
         return digest.hexdigest()
 
@@ -132,4 +146,36 @@ def diabetes() -> Dataset:
     )
 
 
-LOADERS = {"iris": iris, "wine": wine, "breast_cancer": breast_cancer, "diabetes": diabetes}
+def penguins() -> Dataset:
+    """Two columns of categories, four of numbers; eleven birds have no sex told, and two no numbers."""
+    table = pd.read_csv(PENGUINS)
+    names = {
+        "island": ("island", None),
+        "sex": ("sex", None),
+        "bill_length_mm": ("bill length", "mm"),
+        "bill_depth_mm": ("bill depth", "mm"),
+        "flipper_length_mm": ("flipper length", "mm"),
+        "body_mass_g": ("body mass", "g"),
+    }
+    classes = sorted(table["species"].unique())
+    return Dataset(
+        name="penguins",
+        title="Penguins: which of three species, from a bird's island, sex and size",
+        origin="Measured by Kristen Gorman and the Palmer Station, Antarctica LTER, 2007 to 2009; 344 birds. "
+        "From the package palmerpenguins 0.1.1 of A. M. Horst, A. P. Hill and K. B. Gorman, 2020; in the "
+        "public domain (CC0).",
+        features=table[[*names]].rename(columns={column: name for column, (name, _) in names.items()}),
+        target=table["species"].map(classes.index).rename("species"),
+        units=dict(names.values()),
+        target_unit=None,
+        classes=classes,
+    )
+
+
+LOADERS = {
+    "iris": iris,
+    "wine": wine,
+    "breast_cancer": breast_cancer,
+    "diabetes": diabetes,
+    "penguins": penguins,
+}

@@ -4,6 +4,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from model_training.card import Feature
+from model_training.inspection import Column
+
 COUNT = 256
 REMEMBERED = ("X_", "X_train_", "_fit_X", "support_vectors_", "cluster_centers_", "X_thresholds_")  # rows
 MIDDLE_AND_SPREAD = (("mean_", "scale_"), ("center_", "scale_"), ("theta_", "var_"), ("means_", None))
@@ -14,6 +17,23 @@ def feature_count(model: BaseEstimator) -> int | None:
     """How many features a fitted model takes; None where it does not say."""
     found = getattr(model, "n_features_in_", None)
     return 1 if found is None and hasattr(model, "X_min_") else found  # IsotonicRegression takes one
+
+
+def made_up_mixed_rows(model: BaseEstimator, features: list[Feature], known: list[Column]) -> np.ndarray:
+    """The same where some features are categories, or may be missing, as one in eight then is. How such rows
+    are written, model_training/rows.py says."""
+    random = np.random.default_rng(1)
+    plain = not any(feature.categories for feature in features)
+    rows = made_up_rows(model) if plain else random.normal(size=(COUNT, len(features)))
+    for place, (feature, column) in enumerate(zip(features, known, strict=True)):
+        if feature.categories:
+            rows[:, place] = random.integers(0, len(feature.categories), COUNT)
+        elif column.middle is not None:
+            width = column.spread or abs(column.middle) / 8 or 1.0
+            rows[:, place] = column.middle + 2 * width * random.normal(size=COUNT)
+        if feature.may_be_missing:
+            rows[random.random(COUNT) < 1 / 8, place] = np.nan
+    return rows
 
 
 def made_up_rows(model: BaseEstimator) -> np.ndarray:

@@ -1,18 +1,21 @@
-"""Train a model and export it: python -m model_training.train [iris | wine | breast_cancer | diabetes]"""
+"""Train a model and export it: python -m model_training.train iris
+
+There are iris, wine, breast_cancer, diabetes and penguins."""
 
 import argparse
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from model_training import datasets
 from model_training.card import Card, Metric
@@ -37,6 +40,8 @@ def train(dataset: Dataset, seed: int = 1) -> Training:
     else:
         model = make_pipeline(StandardScaler(), Ridge())
         baseline, folds = DummyRegressor(), KFold(FOLDS, shuffle=True, random_state=seed)
+    if dataset.categories:  # numbers and categories each need first steps of their own
+        model.steps[0] = ("columns", by_kind(dataset))
 
     X_train, X_test, y_train, y_test = split(dataset, seed)
     model.fit(X_train, y_train)
@@ -55,12 +60,27 @@ def train(dataset: Dataset, seed: int = 1) -> Training:
     return Training(dataset, model, metrics, inputs_of(dataset, model, seed))
 
 
-def split(dataset: Dataset, seed: int) -> list[np.ndarray]:
+def by_kind(dataset: Dataset) -> ColumnTransformer:
+    """The first step for a table of numbers and categories. What is missing is filled in: a number by the
+    median, a category by the most frequent one. Then numbers come on one scale, and a category becomes a
+    column of 0 and 1 for each of its values."""
+    numbers = [name for name in dataset.features if name not in dataset.categories]
+    return make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+        (
+            make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+            dataset.categories,
+        ),
+    )
+
+
+def split(dataset: Dataset, seed: int) -> list:
     """X_train, X_test, y_train, y_test; a fifth of the rows for the test, every class in its proportion.
 
-    Plain arrays, since a server will send rows of numbers without the names of their columns."""
+    Plain arrays, since a server will send rows of numbers without the names of their columns; where some
+    columns are categories, which a step of the model takes by name, a table."""
     return train_test_split(
-        dataset.features.to_numpy(),
+        dataset.features if dataset.categories else dataset.features.to_numpy(),
         dataset.target.to_numpy(),
         test_size=TEST_SHARE,
         random_state=seed,

@@ -15,10 +15,15 @@ from model_training.export import export
 from model_training.train import train
 
 
-def pytest_configure() -> None:
-    """Started in the background, a process and all that it starts ignore SIGINT, which some tests send."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Started in the background, a process and all that it starts ignore SIGINT, which some tests send. And
+    where nbval runs the lessons, the answers to their exercises are tried."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("nbval", False):
+        from tests.notebooks import gates
+
+        config.pluginmanager.register(gates)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +32,12 @@ def iris_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("iris")
     export(train(datasets.load("iris")), root / "models" / "iris", pickle_path=root / "model.pkl")
     return root
+
+
+@pytest.fixture(scope="session")
+def iris_exported(iris_root: Path) -> Path:
+    """The folder of the iris model, for those who copy it."""
+    return iris_root / "models" / "iris"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A real PostgreSQL of a test's own: a folder, a free port, and nobody else's."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 
 class Postgres:
@@ -27,6 +29,15 @@ class Postgres:
     @property
     def url(self) -> str:
         return f"postgresql+psycopg://servelab@127.0.0.1:{self.port}/postgres"
+
+    def database(self) -> str:
+        """The URL of a new one, which is empty."""
+        name = f"d{secrets.token_hex(4)}"
+        engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self.url.replace("/postgres", f"/{name}")
 
     def start(self) -> None:
         options = f"-F -p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1"

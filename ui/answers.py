@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ui.refusals import ENDED, FAULTY, MINIMAL, REFUSED, WORDS
 from ui.servers import Server
 
 SOON = 10  # seconds; who is to wait longer is told until when
 TRAIN = ("python kit.py train",)
+ADOPT = ("python kit.py adopt model.pkl --data rows.csv",)
 
 
 @dataclass(frozen=True)
@@ -98,85 +100,6 @@ class Failure:
         return self.exchange is None or self.exchange.status in (408, 425, 429) or self.exchange.status >= 500
 
 
-# What a problem means here, and what to do. Where the first part says it all, it ends with a full stop;
-# where it does not, what the server said follows it.
-AGAIN = "Try again in {wait}."
-WORDS = {
-    "invalid-input": ("refused the input", "Change what it names and send it again."),
-    "out-of-range": ("refused the input", "Change the value that it names, or its unit, and send it again."),
-    "prediction-failed": (
-        "could not predict from this input",
-        "Try other values; the server's log has the cause under the request's id.",
-    ),
-    "invalid-json": ("could not read the input as JSON", "Let a JSON library write it; NaN is not JSON."),
-    "unsupported-media-type": (
-        "takes the input only as plain JSON",
-        "Send it with the header Content-Type: application/json, and not compressed.",
-    ),
-    "content-too-large": ("takes no request as large as this", "Send less at a time."),
-    "too-many-rows": ("takes fewer rows at a time", "Send them in several requests."),
-    "bad-request": (
-        "could not read the request",
-        "Look at what stands between this page and the server: a proxy may have changed it.",
-    ),
-    "request-timeout": ("did not get the whole request in time", "Send it again."),
-    "unauthorized": (
-        "has access on, and does not know who asks.",
-        "Sign in on the page Access, with a name and its password or with an API key.",
-    ),
-    "forbidden": (
-        "knows who asks, and does not let them do that",
-        "Sign in on the page Access with credentials that may, or ask whoever runs the server for them.",
-    ),
-    "token-refused": ("gave no token", "Sign in again on the page Access."),
-    "access-unavailable": ("cannot look up now who may do what.", AGAIN),
-    "not-found": ("has nothing at this address", "Its page /docs lists the addresses that it has."),
-    "too-many-requests": ("takes no more requests from here for now", AGAIN),
-    "internal-error": (
-        "has a fault of its own.",
-        "Give its operator the request's id: the server's log has the details under it.",
-    ),
-    "model-loading": ("is still loading its model.", AGAIN),
-    "model-unavailable": (
-        "is running, but has no model",
-        "Train one, or adopt one of yours; the server takes it up at the next request, without a restart.",
-    ),
-    "draining": (
-        "is shutting down: it finishes what it has accepted, and takes nothing new.",
-        "Start it again when it has ended.",
-    ),
-    "overloaded": (
-        "is busy: it is answering as many requests as it takes at once.",
-        AGAIN + " If it stays so, send fewer at a time.",
-    ),
-    "prediction-timeout": (
-        "did not get its model's answer in time.",
-        "Try again, with fewer rows if there were many.",
-    ),
-    "job-queue-full": (
-        "has as many jobs waiting as it takes.",
-        AGAIN + " Or cancel one that nobody needs any more.",
-    ),
-    "jobs-unavailable": ("does not reach its jobs for now. It has kept them.", AGAIN),
-    "unknown-job": (
-        "has no such job: it is too old, or somebody else's.",
-        "Choose another of the list, or send the file again.",
-    ),
-    "job-not-done": ("has no answers to that job", "Look at how far it is."),
-    "idempotency-conflict": (
-        "has a job of the same key, with another content.",
-        "Choose the file again and send it.",
-    ),
-}
-ENDED = (
-    "does not take the credentials of this page any more: they have expired, or were revoked.",
-    "Sign in again on the page Access.",
-)
-REFUSED = ("refused the request", "Put right what it names and send it again.")
-FAULTY = WORDS["internal-error"]
-MINIMAL = {400: "invalid-input", 503: "model-unavailable"}  # what a minimal server's status alone means
-
-
 def refused(exchange: Exchange, wanted: str) -> Failure:
     """An answer that says no: a problem of the full servers, or {"detail"} of the minimal ones."""
     problem, server = exchange.problem, exchange.server
@@ -191,8 +114,16 @@ def refused(exchange: Exchange, wanted: str) -> Failure:
         what, remedy = ENDED
     if not what.endswith("."):
         what += f": {exchange.detail}" if exchange.detail else "."
-    commands = {"model-unavailable": TRAIN, "draining": server.start}.get(slug, ())
-    return Failure(server, f"{server.name} {what}", remedy.format(wait=_wait(exchange)), commands, exchange)
+    commands = {"model-unavailable": TRAIN, "draining": server.start}
+    if "--data" in exchange.detail:
+        commands["explanation-unavailable"] = ADOPT
+    return Failure(
+        server,
+        f"{server.name} {what}",
+        remedy.format(wait=_wait(exchange)),
+        commands.get(slug, ()),
+        exchange,
+    )
 
 
 def not_known(exchange: Exchange) -> Failure:
@@ -259,6 +190,58 @@ def broken(server: Server) -> Failure:
         f"The connection to {server.name} broke before its answer was complete.",
         "Send it again; if it breaks again, look at the server's log and restart it.",
         server.start,
+    )
+
+
+def generating(failure: Failure) -> Failure:
+    """The same, but what is to be started is a server with a language model."""
+    server = failure.server
+    started = server.start_with("GENERATION", "on")
+    return replace(failure, commands=started) if failure.commands == server.start else failure
+
+
+def went_away(server: Server) -> Failure:
+    return Failure(
+        server,
+        f"{server.name} went away in the middle of its answer.",
+        "What had come by then is kept. Start it again in a terminal, in the project's folder, and send the "
+        "prompt again.",
+        server.start,
+    )
+
+
+def broken_off(server: Server, slug: str, detail: str) -> Failure:
+    """A stream that has told itself why it ends early: the problem's slug, and what the server says of it."""
+    if slug == "draining":
+        what, remedy = "is shutting down, and could not finish its answer.", WORDS[slug][1]
+    else:
+        what, remedy = WORDS.get(slug, FAULTY)
+    if not what.endswith("."):
+        what += f": {detail}" if detail else "."
+    commands = server.start if slug == "draining" else ()
+    return Failure(server, f"{server.name} {what}", remedy.format(wait="a moment"), commands)
+
+
+def no_language_model(exchange: Exchange) -> Failure:
+    """A server that is there, without generation."""
+    server = exchange.server
+    return Failure(
+        server,
+        f"{server.name} has no language model: generation is off.",
+        "Stop it, and start it in a terminal, in the project's folder, with the setting GENERATION.",
+        server.start_with("GENERATION", "on"),
+        exchange,
+    )
+
+
+def no_explanations(exchange: Exchange) -> Failure:
+    """A server that is there, without /explain."""
+    server = exchange.server
+    return Failure(
+        server,
+        f"{server.name} does not explain its answers: explanations are off.",
+        "Stop it, and start it in a terminal, in the project's folder, with the setting EXPLAIN.",
+        server.start_with("EXPLAIN", "on"),
     )
 
 

@@ -13,7 +13,11 @@ LESSONS = {
     "07_you_can_only_run_what_you_can_see": "You can only run what you can see",
     "08_measure_then_make_it_fast": "Measure, then make it fast",
     "09_let_the_right_people_in": "Let the right people in",
+    "10_ship_a_new_model_while_people_use_the_old_one": "Ship a new model while people use the old one",
     "11_do_not_compute_twice_do_not_make_people_wait": "Do not compute twice, do not make people wait",
+    "13_a_long_answer_should_start_at_once": "A long answer should start at once",
+    "14_a_generative_model_needs_rules_and_a_budget": "A generative model needs rules and a budget",
+    "15_smaller_and_faster_almost_as_good": "Smaller and faster, almost as good",
 }
 BY_NUMBER = {int(stem[:2]): stem for stem in LESSONS}
 

@@ -5,11 +5,14 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+Value = float | str | None  # of a feature: a number, a category, or missing
+
 
 @dataclass(frozen=True)
 class Feature:
     """One input. `minimum` and `maximum` are what the servers accept, `low` and `high` what was seen in
-    training; None where the card does not say. `decimals`: how finely it was measured."""
+    training; None where the card does not say. `decimals`: how finely it was measured. One with `categories`
+    is one of them and no number; `shares` of the training rows had each, where the card says so."""
 
     name: str
     unit: str | None = None
@@ -17,8 +20,11 @@ class Feature:
     maximum: float | None = None
     low: float | None = None
     high: float | None = None
-    start: float = 0.0
+    start: Value = 0.0
     decimals: int = 2
+    categories: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+    may_be_missing: bool = False
 
     @property
     def observed(self) -> tuple[float, float] | None:
@@ -44,8 +50,19 @@ class Feature:
             value = max(value, self.minimum)
         return value if self.maximum is None else min(value, self.maximum)
 
-    def any_value(self) -> float:
-        """A random value, as fine as those measured, from where they lie; from 0 to 1 if nobody knows."""
+    def accepted(self, value: Value) -> Value:
+        """The value, or what is nearest to it that the servers accept."""
+        if value is None and self.may_be_missing:
+            return None
+        if self.categories:
+            return value if value in self.categories else self.start
+        return self.clamp(float(value)) if isinstance(value, int | float) else self.start
+
+    def any_value(self) -> Value:
+        """A random value, as fine as those measured, from where they lie; from 0 to 1 if nobody knows. Of
+        categories, one as often as in the training."""
+        if self.categories:
+            return random.choices(self.categories, self.shares or None)[0]
         low, high = self.spread or (0.0, 1.0)
         return self.clamp(round(random.uniform(low, high), self.decimals))
 
@@ -53,7 +70,17 @@ class Feature:
 @dataclass(frozen=True)
 class Preset:
     label: str
-    features: tuple[float, ...]
+    features: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of several things that a model predicts, with its own `classes` and `labels` as a card has them."""
+
+    name: str
+    unit: str = ""
+    classes: tuple[str, ...] = ()
+    labels: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +99,8 @@ class Card:
     classes: tuple[str, ...] = ()
     labels: tuple[Any, ...] = ()
     indexed: bool = False
+    targets: tuple[Target, ...] = ()  # where it predicts several things
+    finds_outliers: bool = False
     presets: tuple[Preset, ...] = ()
 
     @property
@@ -80,15 +109,25 @@ class Card:
         return f"{self.name}-{self.version}-{len(self.features)}"
 
     @property
-    def medians(self) -> list[float]:
+    def medians(self) -> list[Value]:
+        """Of categories, the most frequent."""
         return [feature.start for feature in self.features]
 
     @property
     def ranged(self) -> bool:
         """Whether it says of every feature where its values lie: only then is a random row an example."""
-        return all(feature.spread is not None for feature in self.features)
+        return all(feature.categories or feature.spread is not None for feature in self.features)
 
-    def random_row(self) -> list[float]:
+    @property
+    def takes_categories(self) -> bool:
+        return any(feature.categories for feature in self.features)
+
+    @property
+    def takes_gaps(self) -> bool:
+        """Whether a value may be missing."""
+        return any(feature.may_be_missing for feature in self.features)
+
+    def random_row(self) -> list[Value]:
         return [feature.any_value() for feature in self.features]
 
 
@@ -100,7 +139,7 @@ def read_card(body: Any) -> Card:
     entries = body.get("features") if isinstance(body, dict) else None
     if not isinstance(entries, list) or not entries:
         raise ValueError("it names no features")
-    presets = _presets(body.get("presets"), len(entries))
+    presets = _presets(body.get("presets"), entries)
     columns = list(zip(*(preset.features for preset in presets), strict=True)) or [()] * len(entries)
     target = body.get("target") if isinstance(body.get("target"), dict) else {}
     classes = body.get("classes") if isinstance(body.get("classes"), list) else []
@@ -120,12 +159,42 @@ def read_card(body: Any) -> Card:
         classes=tuple(map(str, classes)),
         labels=tuple(labels) if len(labels) == len(classes) else (),
         indexed="card_format" in body,
+        targets=_targets(body.get("targets")),
+        finds_outliers=body.get("task") == "outlier detection",
         presets=presets,
     )
 
 
-def _feature(entry: Any, number: int, examples: tuple[float, ...]) -> Feature:
+def _targets(entries: Any) -> tuple[Target, ...]:
+    found = []
+    for entry in entries if isinstance(entries, list) else ():
+        fields = entry if isinstance(entry, dict) else {}
+        classes = fields.get("classes") if isinstance(fields.get("classes"), list) else []
+        labels = fields.get("labels") if isinstance(fields.get("labels"), list) else []
+        labels = labels if len(labels) == len(classes) else []
+        name = _text(fields.get("name")) or f"target {len(found) + 1}"
+        found.append(Target(name, _text(fields.get("unit")), tuple(map(str, classes)), tuple(labels)))
+    return tuple(found)
+
+
+def _categories(fields: dict) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """What a feature may be, and how often it was each of them."""
+    found, shares = fields.get("categories"), fields.get("shares")
+    if fields.get("kind") != "category" or not isinstance(found, list) or not found:
+        return (), ()
+    shares = [_number(share) for share in shares] if isinstance(shares, list) else []
+    known = len(shares) == len(found) and None not in shares and min(shares) >= 0 < sum(shares)
+    return tuple(map(str, found)), tuple(shares) if known else ()
+
+
+def _feature(entry: Any, number: int, examples: tuple[Value, ...]) -> Feature:
     fields = entry if isinstance(entry, dict) else {"name": entry}
+    name = _text(fields.get("name")) or f"feature {number}"
+    categories, shares = _categories(fields)
+    may_be_missing = fields.get("may_be_missing") is True
+    if categories:
+        most = categories[shares.index(max(shares))] if shares else categories[0]
+        return Feature(name, start=most, categories=categories, shares=shares, may_be_missing=may_be_missing)
     minimum, maximum = _number(fields.get("minimum")), _number(fields.get("maximum"))
     if minimum is not None and maximum is not None and minimum >= maximum:
         minimum = maximum = None
@@ -137,25 +206,39 @@ def _feature(entry: Any, number: int, examples: tuple[float, ...]) -> Feature:
     known = [value for value in (low, high, median, *examples) if value is not None]
     start = median if median is not None else (low + high) / 2 if low is not None else 0.0
     feature = Feature(
-        name=_text(fields.get("name")) or f"feature {number}",
+        name=name,
         unit=_text(fields.get("unit")) or None,
         minimum=minimum,
         maximum=maximum,
         low=low,
         high=high,
-        decimals=max((_decimals(value) for value in known), default=2),
+        decimals=max((_decimals(value) for value in known if isinstance(value, float)), default=2),
+        may_be_missing=may_be_missing,
     )
     return Feature(**{**vars(feature), "start": feature.clamp(start)})
 
 
-def _presets(entries: Any, width: int) -> tuple[Preset, ...]:
+def _presets(entries: Any, features: list) -> tuple[Preset, ...]:
     presets = []
     for number, entry in enumerate(entries if isinstance(entries, list) else (), 1):
         row = entry.get("features") if isinstance(entry, dict) else None
-        values = [_number(value) for value in row] if isinstance(row, list) else []
-        if len(values) == width and None not in values:
+        if not isinstance(row, list) or len(row) != len(features):
+            continue
+        values = [_value(value, feature) for value, feature in zip(row, features, strict=True)]
+        if ... not in values:
             presets.append(Preset(_text(entry.get("label")) or f"example {number}", tuple(values)))
     return tuple(presets)
+
+
+def _value(value: Any, feature: Any) -> Any:
+    """A value that the feature may have; `...` where it is none."""
+    fields = feature if isinstance(feature, dict) else {}
+    if value is None:
+        return None if fields.get("may_be_missing") is True else ...
+    if categories := _categories(fields)[0]:
+        return value if value in categories else ...
+    found = _number(value)
+    return ... if found is None else found
 
 
 def _number(value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import altair
 import pandas
@@ -11,7 +12,6 @@ from ui.latency import Timing
 from ui.metrics import Span
 from ui.prediction import Prediction, percent, shown
 from ui.servers import Server, servers
-from ui.what_if import Sweep
 
 BINS = 40
 MOST_BARS = 12
@@ -115,63 +115,6 @@ CLASS_COLOURS["dark"] = ["#2BB58D", "#E6A9C9", "#E69F00", "#E6E9ED", "#A3AEBB", 
 CLASS_DASHES = [[1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [4, 2], [1, 4]]
 
 
-def what_if(sweep: Sweep) -> altair.LayerChart:
-    """The probability of each class, or the value, along one feature. The values of its training are shaded,
-    and an upright line is at the value that was entered."""
-    values, feature = sweep.values, sweep.feature
-    domain = [values[0], values[-1]]
-    unit = f" ({feature.unit})" if feature.unit else ""
-    x = altair.X(
-        "value:Q", title=shown(feature.name) + unit, scale=altair.Scale(domain=domain, nice=False, clamp=True)
-    )
-    now = pandas.DataFrame([{"value": min(max(sweep.row[sweep.position], domain[0]), domain[1])}])
-    layers = []
-    if feature.observed:
-        low, high = (min(max(bound, domain[0]), domain[1]) for bound in feature.observed)
-        band = altair.Chart(pandas.DataFrame([{"value": low, "end": high}]))
-        layers.append(band.mark_rect(color=ink(), opacity=0.09).encode(x=x, x2="end:Q"))
-    layers.append(altair.Chart(now).mark_rule(color=ink(), strokeWidth=1.5, strokeDash=[1, 3]).encode(x=x))
-    if sweep.classes:
-        layers += chances(sweep, x)
-    else:
-        frame = pandas.DataFrame({"value": values, "answer": sweep.numbers})
-        y = altair.Y("answer:Q", title=None, scale=altair.Scale(zero=False), axis=altair.Axis(tickCount=5))
-        tips = [altair.Tooltip("value:Q", format=".4~g"), altair.Tooltip("answer:Q", format=".4~g")]
-        line = altair.Chart(frame).mark_line(strokeWidth=2.5, color=colour_of(sweep.server))
-        layers.append(line.encode(x=x, y=y, tooltip=tips))
-    return altair.layer(*layers).properties(height=280).configure(background="transparent")
-
-
-def chances(sweep: Sweep, x: altair.X) -> list[altair.Chart]:
-    """A line for each class, with its name at its highest point."""
-    names = sweep.classes
-    rows = [
-        {"value": value, "class": shown(name), "probability": dict(prediction.probabilities)[name]}
-        for value, prediction in zip(sweep.values, sweep.predictions, strict=True)
-        for name in names
-    ]
-    frame = pandas.DataFrame(rows)
-    peaks = frame.loc[frame.groupby("class", sort=False)["probability"].idxmax()].copy()
-    middle = (sweep.values[0] + sweep.values[-1]) / 2
-    domain = [shown(name) for name in names]
-    palette = CLASS_COLOURS["dark" if is_dark() else "light"]
-    y = altair.Y("probability:Q", title=None, scale=altair.Scale(domain=[0, 1.12]))
-    y = y.axis(altair.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]))
-    colour = altair.Color("class:N", scale=altair.Scale(domain=domain, range=palette), legend=None)
-    dash = altair.StrokeDash("class:N", scale=altair.Scale(domain=domain, range=CLASS_DASHES), legend=None)
-    tips = [
-        "class:N",
-        altair.Tooltip("value:Q", format=".4~g"),
-        altair.Tooltip("probability:Q", format=".1%"),
-    ]
-    lines = altair.Chart(frame).mark_line(strokeWidth=2.5)
-    written = [lines.encode(x=x, y=y, color=colour, strokeDash=dash, tooltip=tips)]
-    for align, part in (("left", peaks[peaks["value"] <= middle]), ("right", peaks[peaks["value"] > middle])):
-        label = altair.Chart(part).mark_text(align=align, dy=-10, fontSize=13, fontWeight=600)
-        written.append(label.encode(x=x, y=y, color=colour, text="class:N"))
-    return written
-
-
 def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
     """How many answers took how long, both servers on one axis, with a line at each median.
 
@@ -216,16 +159,32 @@ def latencies(timings: tuple[Timing, Timing]) -> altair.LayerChart:
     return (areas + outlines + rules).properties(height=260).configure(background="transparent")
 
 
+class Lines(NamedTuple):
+    """How the lines of a chart are told apart, without their colours too."""
+
+    colour: altair.Color
+    dash: altair.StrokeDash
+    shape: altair.Shape
+
+
 def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: int) -> altair.LayerChart:
-    """One figure of both servers over the last minutes. Where it is not known there is a gap; a value
+    """One figure of both servers over the last minutes."""
+    lines = Lines(colours(list(found)), dashes(), shapes())
+    return figure({server.name: line for server, line in found.items()}, name, now, minutes, lines)
+
+
+def figure(
+    found: dict[str, list[Span]], name: str, now: float, minutes: int, how: Lines
+) -> altair.LayerChart:
+    """One figure over the last minutes, a line for each name. Where it is not known there is a gap; a value
     between two gaps, and the last one, is a point."""
     rows = []
-    for server, line in found.items():
+    for whose, line in found.items():
         values = [getattr(span, name) for span in line]
         around = zip([None, *values], values, [*values[1:], None], strict=False)
         for span, (before, value, after) in zip(line, around, strict=True):
             alone = before is None and after is None
-            rows.append({"server": server.name, "ago": (span.at - now) / 60, "value": value, "point": alone})
+            rows.append({"server": whose, "ago": (span.at - now) / 60, "value": value, "point": alone})
         if line:
             rows[-1]["point"] = True
     frame = pandas.DataFrame(rows).astype({"value": float})
@@ -245,13 +204,15 @@ def over_time(found: dict[Server, list[Span]], name: str, now: float, minutes: i
             scale=altair.Scale(domain=[0, top]),
             axis=altair.Axis(tickCount=3, format="%" if name == "failed" else ",~f"),
         ),
-        color=colours(list(found)),
+        color=how.colour,
     )
-    lines = base.mark_line(strokeWidth=2).encode(strokeDash=dashes())
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=how.dash)
+    if not (frame["point"] & frame["value"].notna()).any():  # marks of nothing have nothing to be read out
+        return lines.properties(height=200).configure(background="transparent")
     points = (
         base.transform_filter("datum.point && isValid(datum.value)")
         .mark_point(filled=True, size=50, opacity=1)
-        .encode(shape=shapes())
+        .encode(shape=how.shape)
     )
     return (lines + points).properties(height=200).configure(background="transparent")
 

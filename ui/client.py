@@ -16,18 +16,21 @@ from typing import Any, TypeVar
 from ui import answers, sign_in, transport
 from ui.answers import Exchange, Failure
 from ui.card import Card, read_card
-from ui.metrics import Sample, read_sample
+from ui.explanation import Explanation, read_explanation
+from ui.metrics import Rollout, Sample, read_rollout, read_sample
 from ui.prediction import Prediction, read_predictions
 from ui.servers import Server
 
 Read = TypeVar("Read")
 
 BATCH_SECONDS = 10.0  # a server gives a prediction up after 5
+EXPLAIN_SECONDS = 20.0  # a server gives an explanation up after 2, unless it was told otherwise
 LARGEST_BATCH = 16_000_000  # bytes; 1,000 rows of 100 classes and more
 JSON = {"Content-Type": "application/json"}
 PREDICT = "/predict"
 ASKING = "/predict?probabilities=true"  # a minimal server gives them to those who ask
 BATCH = "/predict/batch"
+EXPLAIN = "/explain"
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,15 @@ def health(server: Server) -> Health | Failure:
     )
 
 
-def metrics(server: Server) -> Sample | Failure:
-    """What the server has counted so far, from its own port for metrics."""
-    return counted(server, lambda text: read_sample(text, time.monotonic()))
+def metrics(server: Server) -> tuple[Sample, Rollout | None] | Failure:
+    """What the server has counted so far, from its own port for metrics; and by role, where it follows a
+    registry."""
+
+    def read(text: str) -> tuple[Sample, Rollout | None]:
+        now = time.monotonic()
+        return read_sample(text, now), read_rollout(text, now)
+
+    return counted(server, read)
 
 
 def counted(server: Server, read: Callable[[str], Read]) -> Read | Failure:
@@ -175,6 +184,21 @@ def predict_batch(
         return None
     found = _predictions(exchange, card, len(rows))
     return found if isinstance(found, Failure) else (found, exchange)
+
+
+def explain(server: Server, features: list[float], card: Card) -> Explanation | Failure:
+    """POST /explain: what each feature did to the answer."""
+    exchange = send(server, "POST", EXPLAIN, predict_body(features), JSON, seconds=EXPLAIN_SECONDS)
+    if isinstance(exchange, Failure):
+        return exchange
+    if exchange.status == 404 and exchange.body is not None:
+        return answers.no_explanations(exchange)
+    if exchange.status != 200:
+        return answers.refused(exchange, "an explanation")
+    try:
+        return read_explanation(exchange.body, card)
+    except ValueError as error:
+        return answers.unexpected(exchange, f"an explanation ({error})")
 
 
 def _predictions(exchange: Exchange | Failure, card: Card, n: int) -> list[Prediction] | Failure:

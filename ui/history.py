@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ui import client
 from ui.answers import Failure
-from ui.metrics import Sample
+from ui.metrics import Rollout, Sample
 from ui.servers import Server
 
 EVERY = 2  # seconds
@@ -19,20 +19,25 @@ FORGOTTEN = 15 * 60  # seconds without a visitor, after which it is not looked a
 
 @dataclass
 class Watched:
-    """A server: its `samples`, the oldest first, and what the last look gave. `wanted`: when somebody last
-    asked for them."""
+    """A server: its `samples`, the oldest first, and what the last look gave; and the `rollouts`, where it
+    follows a registry. `wanted`: when somebody last asked for them."""
 
     server: Server
     wanted: float = 0.0
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=MINUTES * 60 // EVERY + 1))
+    rollouts: deque[Rollout] = field(default_factory=lambda: deque(maxlen=MINUTES * 60 // EVERY + 1))
     latest: Sample | Failure | None = None
 
     def look(self) -> None:
-        self.latest = sample = client.metrics(self.server)
-        if isinstance(sample, Sample):
-            self.samples.append(sample)
-        while self.samples and self.samples[0].at < time.monotonic() - MINUTES * 60:
-            self.samples.popleft()
+        found = client.metrics(self.server)
+        self.latest = found if isinstance(found, Failure) else found[0]
+        if not isinstance(found, Failure):
+            self.samples.append(found[0])
+            if found[1] is not None:
+                self.rollouts.append(found[1])
+        for kept in (self.samples, self.rollouts):
+            while kept and kept[0].at < time.monotonic() - MINUTES * 60:
+                kept.popleft()
 
     def keep_looking(self) -> None:
         while self.wanted > time.monotonic() - FORGOTTEN:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from ui.card import Card, Feature
+from ui.card import Card, Feature, Value
 from ui.notices import plain
-from ui.prediction import number, shown
+from ui.prediction import number, percent, shown, value_words
 
 RANGES = " Below each field: the values in its training, and what the servers accept."
+MISSING = "missing (null)"  # among the choices
 NO_RANGES = (
     "This model's card does not say in which range its features lie, so any number is taken. "
     "The model answers all of them; only values like those that it was trained on give a useful answer."
@@ -22,12 +23,12 @@ class Row:
     """The row as it stands, and what its fields began with. `filled` counts how often a button filled it in:
     then the fields are new ones, and begin with the new values."""
 
-    values: list[float]
-    began: list[float] = field(default_factory=list)
+    values: list[Value]
+    began: list[Value] = field(default_factory=list)
     filled: int = 0
 
 
-def values(card: Card) -> list[float]:
+def values(card: Card) -> list[Value]:
     """The row as it stands in this session; the first preset, or the medians, to begin with."""
     return list(_row(card).values)
 
@@ -37,7 +38,7 @@ def examples(card: Card) -> bool:
     ranges = any(feature.low is not None for feature in card.features)
     if card.presets or card.ranged:
         st.caption("Fill in an example." + (RANGES if ranges else ""))
-    if not any(feature.spread for feature in card.features):
+    if not any(feature.spread or feature.categories for feature in card.features):
         st.caption(NO_RANGES)
     with st.container(horizontal=True, gap="small", key="examples"):
         pressed = [
@@ -53,11 +54,12 @@ def examples(card: Card) -> bool:
     return any(pressed)
 
 
-def fields(card: Card, page: str) -> list[float]:
-    """A labelled number field for each feature, in a grid; returns the row.
+def fields(card: Card, page: str) -> list[Value]:
+    """A labelled field for each feature, in a grid: a number, or a choice among categories; returns the row.
 
     Below it the range of the training data and what the servers accept, as far as the card tells. The field
-    takes any number: what a server refuses, it says itself.
+    takes any number: what a server refuses, it says itself. Where a value may be missing, the field of a
+    number may be emptied, and the choice has one for it.
     """
     row = _row(card)
     keys = [f"feature:{page}:{card.key}:{row.filled}:{index}" for index in range(len(row.values))]
@@ -69,23 +71,37 @@ def fields(card: Card, page: str) -> list[float]:
     return list(row.values)
 
 
-def _field(key: str, feature: Feature, began: float) -> float:
+def _field(key: str, feature: Feature, began: Value) -> Value:
     with st.container(gap="xxsmall"):
         unit = f" ({feature.unit})" if feature.unit else ""
-        value = st.number_input(
-            plain(feature.name + unit),
-            value=began,
-            step=feature.step,
-            format="%.10g",
-            key=key,
-        )
+        label = plain(feature.name + unit)
+        if feature.categories:
+            value = _choice(key, label, feature, began)
+        elif feature.may_be_missing:  # without a value of its own, the field may be emptied
+            st.session_state.setdefault(key, began)
+            value = st.number_input(
+                label, value=None, step=feature.step, format="%.10g", key=key, placeholder="missing"
+            )
+        else:
+            value = st.number_input(label, value=began, step=feature.step, format="%.10g", key=key)
         st.caption("  \n".join(map(plain, _range(feature))))
     return value
+
+
+def _choice(key: str, label: str, feature: Feature, began: Value) -> Value:
+    options = [*feature.categories, *([None] if feature.may_be_missing else [])]
+    names = [MISSING if value is None else shown(value) for value in options]
+    place = st.selectbox(  # by its place: to Streamlit, None is no choice at all
+        label, range(len(options)), index=options.index(began), format_func=names.__getitem__, key=key
+    )
+    return options[place]
 
 
 def _range(feature: Feature) -> list[str]:
     """Where its values lie, in words."""
     said = []
+    if feature.categories:
+        return [_most(feature)]
     if feature.observed:
         said.append("training {} to {}".format(*map(number, feature.observed)))
     if feature.minimum is not None and feature.maximum is not None:
@@ -94,21 +110,30 @@ def _range(feature: Feature) -> list[str]:
         said.append(f"accepted from {number(feature.minimum)}")
     elif feature.maximum is not None:
         said.append(f"accepted up to {number(feature.maximum)}")
-    return said or ["any number"]
+    said = said or ["any number"]
+    return [*said, "may be left empty"] if feature.may_be_missing else said
 
 
-def in_short(row: Sequence[float]) -> str:
+def _most(feature: Feature) -> str:
+    """Which category was there most often."""
+    if not feature.shares:
+        return f"one of {len(feature.categories)}"
+    share = max(feature.shares)
+    return f"training {percent(share)} {shown(feature.categories[feature.shares.index(share)])}"
+
+
+def in_short(row: Sequence[Value]) -> str:
     """The first values of a row, for a sentence."""
-    text = ", ".join(f"{value:.10g}" for value in row[:6])
+    text = ", ".join(map(value_words, row[:6]))
     return plain(text) + (f" and {len(row) - 6} more" if len(row) > 6 else "")
 
 
-def caution(card: Card, row: Sequence[float]) -> str:
+def caution(card: Card, row: Sequence[Value]) -> str:
     """In Markdown, which values lie outside of what the model was trained on; empty where none does."""
     beyond = [
         f"{plain(shown(feature.name))} {value:.10g} ({number(feature.low)} to {number(feature.high)})"
         for feature, value in zip(card.features, row, strict=True)
-        if feature.observed and not feature.low <= value <= feature.high
+        if feature.observed and value is not None and not feature.low <= value <= feature.high
     ]
     if not beyond:
         return ""
@@ -125,11 +150,11 @@ def _row(card: Card) -> Row:
     return st.session_state.setdefault(f"row:{card.key}", Row(_accepted(card, first)))
 
 
-def _fill(card: Card, features: Sequence[float] | None = None) -> None:
+def _fill(card: Card, features: Sequence[Value] | None = None) -> None:
     row = _row(card)
     row.values = _accepted(card, features or card.random_row())
     row.filled += 1
 
 
-def _accepted(card: Card, features: Sequence[float]) -> list[float]:
-    return [feature.clamp(float(value)) for feature, value in zip(card.features, features, strict=True)]
+def _accepted(card: Card, features: Sequence[Value]) -> list[Value]:
+    return [feature.accepted(value) for feature, value in zip(card.features, features, strict=True)]

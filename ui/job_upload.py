@@ -47,11 +47,11 @@ def how_to_get_jobs(server: Server) -> None:
             f"They are sent as jobs, and {server.name} has none. `python kit.py up` starts both servers with "
             "jobs, and a worker for them. By hand, the full server, with the setting `JOBS`:"
         )
-        bash, powershell = server.start * 2 if len(server.start) == 1 else server.start
+        bash, powershell = server.start_with("JOBS", "on")
         st.caption("macOS, Linux:")
-        st.code(f"JOBS=on {bash}", language=None, wrap_lines=True)
+        st.code(bash, language=None, wrap_lines=True)
         st.caption("PowerShell:")
-        st.code(f'$env:JOBS = "on"; {powershell}', language=None, wrap_lines=True)
+        st.code(powershell, language=None, wrap_lines=True)
         st.caption("And the worker, in another terminal:")
         st.code(WORKER, language=None, wrap_lines=True)
 

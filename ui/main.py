@@ -18,9 +18,12 @@ pages = [
     st.Page(HERE / "views" / "predict.py", title="Predict", default=True),
     st.Page(HERE / "views" / "batch.py", title="Batch"),
     st.Page(HERE / "views" / "compare.py", title="Compare"),
+    st.Page(HERE / "views" / "models.py", title="Models"),
+    st.Page(HERE / "views" / "chat.py", title="Chat"),
     st.Page(HERE / "views" / "follow.py", title="Follow"),
     st.Page(HERE / "views" / "load.py", title="Load"),
     st.Page(HERE / "views" / "health.py", title="Health"),
+    st.Page(HERE / "views" / "monitor.py", title="Monitor"),
     st.Page(HERE / "views" / "access.py", title="Access"),
 ]
 chosen = st.navigation(pages, position="hidden")

@@ -1,9 +1,9 @@
 """What a server counts, in Prometheus' text format, and what two looks at it say of the time between."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from prometheus_client import Metric
@@ -12,6 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 HEALTH = ("/health", "/v2/health")  # probes, this page's among them: not what people ask a server for
 NO_TEXT = "not in Prometheus' text format"
 REQUESTS, DURATIONS = "http_requests_total", "http_request_duration_seconds_bucket"
+ANSWERS, SHADOW = "predictions_total", "shadow_comparisons_total"
+ROLE_REQUESTS, ROLE_DURATIONS = "rollout_requests_total", "rollout_prediction_seconds_bucket"
+ROLES = ("active", "challenger")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,18 @@ class Sample:
     failed: float
     refused: float
     buckets: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a server that follows a registry had counted at one moment. `roles`: the predictions of the active
+    model and of the challenger, with their time in the model. `answers`: rows by the model's version and
+    the answer. `compared`: rows of the challenger in the shadow, by what came of them."""
+
+    at: float
+    roles: Mapping[str, Sample]
+    answers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    compared: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,43 @@ def read_sample(text: str, at: float) -> Sample:
     except KeyError as error:
         raise ValueError(NO_TEXT) from error
     return Sample(at, requests.total(), requests["5"], requests["4"], tuple(sorted(buckets.items())))
+
+
+def read_rollout(text: str, at: float) -> Rollout | None:
+    """The same by role; None where the server follows no registry."""
+    buckets: dict[str, Counter] = defaultdict(Counter)
+    requests: dict[str, Counter] = defaultdict(Counter)
+    answers: dict[str, Counter] = defaultdict(Counter)
+    compared, found = Counter(), families(text)
+    if not any(family.name == "rollout_requests" for family in found):
+        return None
+    try:
+        for sample in [sample for family in found for sample in family.samples]:
+            labels, value = sample.labels, sample.value
+            if sample.name == ROLE_REQUESTS:
+                requests[labels["role"]][labels["result"]] += value
+            elif sample.name == ROLE_DURATIONS:
+                buckets[labels["role"]][float(labels["le"])] += value
+            elif sample.name == ANSWERS:
+                answers[labels["version"]][labels["label"]] += value
+            elif sample.name == SHADOW:
+                compared[labels["result"]] += value
+    except KeyError as error:
+        raise ValueError(NO_TEXT) from error
+    roles = {
+        role: Sample(
+            at, requests[role].total(), requests[role]["failed"], 0.0, tuple(sorted(buckets[role].items()))
+        )
+        for role in ROLES
+    }
+    return Rollout(at, roles, answers, compared)
+
+
+def between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """What was counted between two looks, by label."""
+    return {
+        label: count - before.get(label, 0) for label, count in after.items() if count > before.get(label, 0)
+    }
 
 
 def spans(samples: Iterable[Sample]) -> list[Span]:

@@ -1,11 +1,14 @@
 """Inputs that a server must refuse, made from an input that it takes."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ui.card import Card
+from ui.card import Card, Value
 from ui.client import JSON, Exchange, Failure, predict_body, send
 from ui.servers import Server
+
+TOO_LARGE = "in whose place stands what no list of numbers can hold"
 
 
 @dataclass(frozen=True)
@@ -24,26 +27,33 @@ class Mistake:
         return send(server, self.method, self.path, self.content, headers)
 
 
-def mistakes(card: Card, features: list[float]) -> list[Mistake]:
+def mistakes(card: Card, features: list[Value]) -> list[Mistake]:
     """Every mistake that this model's inputs allow; all but the named part is as in `features`."""
+    places = {bool(feature.categories): place for place, feature in reversed([*enumerate(card.features)])}
+    number, category = places.get(False), places.get(True)
+    whole = next((place for place, one in enumerate(card.features) if not one.may_be_missing), None)
 
-    def first(value: object) -> bytes:
-        return json.dumps({"features": [value, *features[1:]]}).encode()
+    def at(place: int, value: object) -> bytes:
+        return _body({"features": [*features[:place], value, *features[place + 1 :]]})
 
     good = predict_body(features)
-    found = [
-        Mistake("a word for a number", "It cannot be computed with.", first("five")),
-        Mistake(
-            "a number written as text",
-            'Taking "5.1" for 5.1 would hide a fault in the program that sent it.',
-            first(str(features[0])),
-        ),
-        Mistake("NaN", "JSON has no such number, though Python writes it.", first(float("nan"))),
-        Mistake(
-            "a number too large to hold", "1e999 becomes infinity.", first(0).replace(b"[0", b"[1e999", 1)
-        ),
-        Mistake("true for a number", "Python would count it as 1.", first(True)),
-        Mistake("null for a number", "The model has not learned what to do with a gap.", first(None)),
+    found = []
+    if number is not None:
+        found += of_numbers(number, features[number], at)
+    if category is not None:
+        found.append(
+            Mistake(
+                "a category that there is not",
+                "The model has learned nothing of it.",
+                at(category, "no such"),
+            )
+        )
+        found.append(Mistake("a number for a category", "Which of them would it be?", at(category, 0.5)))
+    if whole is not None:
+        kind = "category" if card.features[whole].categories else "number"
+        gap = "The model has not learned what to do with a gap."
+        found.append(Mistake(f"null for a {kind}", gap, at(whole, None)))
+    found += [
         Mistake("one number too few", "The model needs every feature.", _body({"features": features[:-1]})),
         Mistake("one number too many", "Which one is the extra one?", _body({"features": [*features, 1.0]})),
         Mistake("a list in the list", "The API takes one row at a time.", _body({"features": [features]})),
@@ -75,6 +85,26 @@ def mistakes(card: Card, features: list[float]) -> list[Mistake]:
             )
             break
     return found
+
+
+def of_numbers(place: int, value: Value, at: Callable[[int, object], bytes]) -> list[Mistake]:
+    """Those of a number; `at` gives a body with something else in its place."""
+    number = 5.1 if value is None else value
+    return [
+        Mistake("a word for a number", "It cannot be computed with.", at(place, "five")),
+        Mistake(
+            "a number written as text",
+            'Taking "5.1" for 5.1 would hide a fault in the program that sent it.',
+            at(place, str(number)),
+        ),
+        Mistake("NaN", "JSON has no such number, though Python writes it.", at(place, float("nan"))),
+        Mistake(
+            "a number too large to hold",
+            "1e999 becomes infinity.",
+            at(place, TOO_LARGE).replace(json.dumps(TOO_LARGE).encode(), b"1e999", 1),
+        ),
+        Mistake("true for a number", "Python would count it as 1.", at(place, True)),
+    ]
 
 
 def verdict(one: Exchange | Failure, other: Exchange | Failure) -> tuple[bool, str]:

@@ -17,6 +17,11 @@ def plain(text: str) -> str:
     return re.sub(r"[\\`*\[\]$~|<>&]|:(?=\S)|(?<!\w)_|_(?!\w)|^[#+\-=]|^\d+(?=[.)]\s)", _escaped, line)
 
 
+def plain_lines(text: str) -> str:
+    """The same for a text of several lines, which stay apart."""
+    return "  \n".join(plain(line) or "&nbsp;" for line in text.splitlines())
+
+
 def _escaped(match: re.Match[str]) -> str:
     return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
 

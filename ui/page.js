@@ -11,7 +11,14 @@ if (!window.servelabMarks) {
     }
   };
   document.addEventListener("input", (event) => mark(event.target), true);
-  document.addEventListener("click", (event) => mark(event.target.closest('[data-testid^="stNumberInputStep"]')), true);
+  // The buttons of a field for numbers, and a choice from a list, which hangs elsewhere in the document.
+  document.addEventListener("click", (event) => {
+    mark(event.target.closest(".stNumberInput button"));
+    if (event.target.closest('[role="option"]')) mark(document.activeElement);
+  }, true);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.getAttribute("aria-expanded") === "true") mark(event.target);
+  }, true);
 }
 
 // What has just come is scrolled to, once, and is kept in view while the page is still drawn around it, until
@@ -35,4 +42,15 @@ if (!window.servelabShow) {
   };
   const leave = () => { latest = null; };
   for (const does of ["wheel", "pointerdown", "keydown"]) document.addEventListener(does, leave, { capture: true, passive: true });
+}
+
+// Whoever has sent a prompt by keyboard writes the next one when the answer is there, unless they went elsewhere
+// meanwhile. Not on a phone, where a field with the focus brings the keyboard up, over the answer.
+if (!window.servelabWrite) {
+  const done = new Set();
+  window.servelabWrite = (name) => {
+    if (done.has(name) || innerWidth <= 640) return;
+    done.add(name);
+    if (document.activeElement === document.body) document.querySelector('[data-testid="stChatInputTextArea"]')?.focus();
+  };
 }

@@ -16,7 +16,8 @@ def begin(title: str, what: str, lessons: dict[int, str]) -> None:
     """The title, what can be done here, and the lessons that explain it, each with what it has to say."""
     st.title(title, anchor=False)
     st.markdown(what)
-    st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
+    if lessons:
+        st.caption(" ".join(f"{book.lesson(number)}{says}." for number, says in lessons.items()))
 
 
 def prepare() -> None:
@@ -51,6 +52,11 @@ def scroll_to(key: str) -> None:
     """Have the browser scroll to a container of this key, the first time that it is told to; to be called in
     it, in every run: one that another run cuts short may never come to the browser."""
     in_browser(f"servelabShow('{key}')")
+
+
+def write_next(name: str) -> None:
+    """Have the browser put the cursor where prompts are written, once for each answer of a name."""
+    in_browser(f"servelabWrite('{name}')")
 
 
 def in_browser(script: str) -> None:

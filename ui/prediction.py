@@ -1,20 +1,22 @@
 """A prediction, read from the answer of POST /predict and said in words."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ui.card import Card
+from ui.card import Card, Target, Value
 
 
 @dataclass(frozen=True)
 class Prediction:
     """`label` is the class or the number with its unit. `probabilities`: (class, probability), in the
-    model's order; empty where the model gives none. `value`: the number of a regression."""
+    model's order; empty where the model gives none. `value`: the number of a regression. `parts`: of a model
+    with several targets, each one's name and prediction; `label` has all of them then."""
 
     label: str
     probabilities: tuple[tuple[str, float], ...] = ()
     value: float | None = None
+    parts: tuple[tuple[str, "Prediction"], ...] = ()
 
     @property
     def chance(self) -> float | None:
@@ -38,12 +40,40 @@ def read_predictions(body: Any, card: Card, n: int = 1) -> list[Prediction]:
     if not isinstance(answers, list) or len(answers) != n:
         raise ValueError(f'expected {{"prediction": [...]}} with {n}')
     labels, rows = body.get("label"), body.get("probabilities")
-    labels = [labels] if isinstance(labels, str) else [None] * n if labels is None else labels
+    labels = [labels] if isinstance(labels, str | dict) else [None] * n if labels is None else labels
     rows = [rows] if isinstance(rows, dict) else [None] * n if rows is None else rows
     for column in (labels, rows):
         if not isinstance(column, list) or len(column) != n:
             raise ValueError(f"expected {n} of each, in lists")
-    return [_prediction(*row, card) for row in zip(answers, labels, rows, strict=True)]
+    read = _of_targets if card.targets else _prediction
+    return [read(*row, card) for row in zip(answers, labels, rows, strict=True)]
+
+
+def _of_targets(answer: Any, labels: Any, rows: Any, card: Card) -> Prediction:
+    """The prediction of each target, in one."""
+    if not isinstance(answer, list) or len(answer) != len(card.targets):
+        raise ValueError(f"expected a prediction for each of {len(card.targets)} targets")
+    labels, rows = ({} if found is None else found for found in (labels, rows))
+    if not isinstance(labels, dict) or not isinstance(rows, dict):
+        raise ValueError("expected labels and probabilities by target")
+    parts = tuple(
+        (target.name, _prediction(found, labels.get(target.name), rows.get(target.name), alone(card, target)))
+        for target, found in zip(card.targets, answer, strict=True)
+    )
+    words = ", ".join(part.label for _, part in parts)
+    return Prediction(words, parts=parts)
+
+
+def alone(card: Card, target: Target) -> Card:
+    """The card as it would be if the model had this target only."""
+    return replace(
+        card,
+        targets=(),
+        target=target.name,
+        target_unit=target.unit,
+        classes=target.classes,
+        labels=target.labels,
+    )
 
 
 def _prediction(answer: Any, label: Any, row: Any, card: Card) -> Prediction:
@@ -70,6 +100,11 @@ def _prediction(answer: Any, label: Any, row: Any, card: Card) -> Prediction:
 def shown(name: str) -> str:
     """The name of a class, so that a person sees one: those of any model may be long, or empty."""
     return f"{name[:79]}…" if len(name) > 80 else name if name.strip() else f"“{name}”"
+
+
+def value_words(value: Value) -> str:
+    """A feature's value, for a sentence."""
+    return "missing" if value is None else f"{value:.10g}" if isinstance(value, int | float) else shown(value)
 
 
 def percent(probability: float, decimals: int = 0) -> str:

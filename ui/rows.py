@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ui.card import Card
+from ui.card import Card, Feature, Value
 from ui.prediction import shown
 
 MOST = 10_000  # rows; a program that has more calls the API itself
 LARGEST = 5_000_000  # characters; a file that becomes a job may have maxUploadSize in .streamlit/config.toml
 SAMPLE, SAMPLE_LINES = 256 * 1024, 1_000  # bytes and lines of a file that are looked at before it is sent
 PIECE = 256 * 1024  # bytes
+MOST_CATEGORIES = 6  # named where a cell has none of them
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")  # as the servers read CSV
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Row:
     """A line of the text, counted from 1. One that cannot be sent has no `features`; `fault` says why."""
 
     line: int
-    features: tuple[float, ...] | None
+    features: tuple[Value, ...] | None
     fault: str = ""
 
 
@@ -135,8 +137,11 @@ def plain_lines(content: bytes, dialect: Dialect, card: Card) -> Iterator[bytes]
             elif len(cells) != dialect.width:
                 raise RowError(reader.line_num, _wrong_width(cells, dialect))
             else:
-                cells = [cells[column] for column in dialect.columns]
-            writer.writerow([cell.replace(",", ".") for cell in cells] if dialect.separator == ";" else cells)
+                cells = [
+                    cells[column] if feature.categories else _point(cells[column], dialect.separator)
+                    for feature, column in zip(card.features, dialect.columns, strict=True)
+                ]
+            writer.writerow(cells)
             if written.tell() > PIECE:
                 yield written.getvalue().encode()
                 written.seek(0)
@@ -153,13 +158,18 @@ def line_in_file(line: int, dialect: Dialect) -> int:
     return line + dialect.first - 2
 
 
-def write_rows(card: Card, rows: Iterable[Iterable[float]]) -> str:
+def write_rows(card: Card, rows: Iterable[Iterable[Value]]) -> str:
     """CSV with the names of the features in its first line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(feature.name for feature in card.features)
-    writer.writerows([f"{value:.10g}" for value in row] for row in rows)
+    writer.writerows(map(_cell, row) for row in rows)
     return text.getvalue()
+
+
+def _cell(value: Value) -> str:
+    """As a server reads it; what is missing is empty."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.10g}"
 
 
 def _parse(text: str, card: Card) -> tuple[Dialect, list[tuple[int, list[str]]]]:
@@ -173,13 +183,32 @@ def _parse(text: str, card: Card) -> tuple[Dialect, list[tuple[int, list[str]]]]
             "The text is not CSV: a quotation mark has no partner, or a line is too long."
         ) from None
     columns, unused, names, named = range(len(card.features)), [], [], 0
-    if lines and any(_number(cell, separator) is None for cell in lines[0][1]):
+    if lines and _names_columns(lines[0][1], separator, card):
         named, names = lines.pop(0)
         columns, unused = _columns(names, card)
     if not lines:
-        raise ValueError("There are no rows. Write one row a line, its numbers separated by commas.")
+        raise ValueError("There are no rows. Write one row a line, its values separated by commas.")
     first = named + 1 if named else lines[0][0]
     return Dialect(separator, tuple(columns), tuple(unused), tuple(names), named, first), lines
+
+
+def _names_columns(cells: list[str], separator: str, card: Card) -> bool:
+    """Whether a first line has the columns' names. Of a model of numbers it has, if anything in it is none;
+    of one with categories, if it is no row and has the name of a feature."""
+    if not card.takes_categories:
+        gaps = MISSING if card.takes_gaps else ()
+        return any(_number(cell, separator) is None and cell.strip() not in gaps for cell in cells)
+    if len(cells) == len(card.features) and not any(
+        isinstance(_value(cell, feature, separator), _Fault)
+        for cell, feature in zip(cells, card.features, strict=True)
+    ):
+        return False
+    known = {_plain(spelling) for feature in card.features for spelling in _spellings(feature)}
+    return any(_plain(cell) in known for cell in cells)
+
+
+def _spellings(feature: Feature) -> tuple[str, str]:
+    return _plain(feature.name), _plain(f"{feature.name} ({feature.unit})")
 
 
 def _columns(names: list[str], card: Card) -> tuple[list[int], list[str]]:
@@ -189,7 +218,7 @@ def _columns(names: list[str], card: Card) -> tuple[list[int], list[str]]:
         found.setdefault(_plain(name), column)
     columns = []
     for feature in card.features:
-        spellings = (_plain(feature.name), _plain(f"{feature.name} ({feature.unit})"))
+        spellings = _spellings(feature)
         columns.append(next((found[name] for name in spellings if name in found), -1))
         if sum(_plain(name) in spellings for name in names) > 1:
             raise ValueError(
@@ -198,8 +227,9 @@ def _columns(names: list[str], card: Card) -> tuple[list[int], list[str]]:
     if -1 in columns:
         missing = [feature.name for feature, column in zip(card.features, columns, strict=True) if column < 0]
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        kind = "values" if card.takes_categories else "numbers"
         raise ValueError(
-            "The first line is not a row of numbers, so it is read as the names of the columns. "
+            f"The first line is not a row of {kind}, so it is read as the names of the columns. "
             f"Missing there: {', '.join(map(shown, missing[:5]))}{more}. "
             "Name them as the model's card does, or leave that line out."
         )
@@ -211,12 +241,30 @@ def _row(line: int, cells: list[str], dialect: Dialect, card: Card) -> Row:
         return Row(line, None, _wrong_width(cells, dialect))
     values = []
     for feature, column in zip(card.features, dialect.columns, strict=True):
-        value = _number(cells[column], dialect.separator)
-        if value is None:
-            what = "is not a number" if cells[column].strip() else "is missing"
-            return Row(line, None, f"{shown(feature.name)} {what}")
+        value = _value(cells[column], feature, dialect.separator)
+        if isinstance(value, _Fault):
+            return Row(line, None, f"{shown(feature.name)} {value}")
         values.append(value)
     return Row(line, tuple(values))
+
+
+class _Fault(str):
+    """What is wrong with a cell."""
+
+
+def _value(cell: str, feature: Feature, separator: str) -> Value | _Fault:
+    """What a cell says of a feature."""
+    text = cell.strip()
+    if text in feature.categories:
+        return text
+    if text in MISSING and (feature.may_be_missing or not text):
+        return None if feature.may_be_missing else _Fault("is missing")
+    if feature.categories:
+        named = ", ".join(map(shown, feature.categories[:MOST_CATEGORIES]))
+        more = len(feature.categories) - MOST_CATEGORIES
+        return _Fault(f"is none of {named}" + (f" and {more} more" if more > 0 else ""))
+    value = _number(cell, separator)
+    return _Fault("is not a number") if value is None else value
 
 
 def _wrong_width(cells: list[str], dialect: Dialect) -> str:
@@ -225,12 +273,16 @@ def _wrong_width(cells: list[str], dialect: Dialect) -> str:
 
 def _number(cell: str, separator: str) -> float | None:
     """Where semicolons separate the columns, a comma may be the decimal point."""
-    text = cell.replace(",", ".") if separator == ";" else cell
+    text = _point(cell, separator)
     try:
         value = float(text)
     except ValueError:
         return None
     return value if math.isfinite(value) and "_" not in text else None
+
+
+def _point(cell: str, separator: str) -> str:
+    return cell.replace(",", ".") if separator == ";" else cell
 
 
 def _plain(name: str) -> str:

@@ -41,6 +41,11 @@ class Server:
             return (command,)
         return f"PORT={self.port} {command}", f'$env:PORT = "{self.port}"; {command}'
 
+    def start_with(self, setting: str, value: str) -> tuple[str, str]:
+        """The same with one more environment variable, for bash and for PowerShell."""
+        bash, powershell = self.start * 2 if len(self.start) == 1 else self.start
+        return f"{setting}={value} {bash}", f'$env:{setting} = "{value}"; {powershell}'
+
 
 def servers() -> tuple[Server, Server]:
     """FastAPI and Flask, where FASTAPI_URL and FLASK_URL say that they are; FASTAPI_METRICS_URL and

@@ -17,7 +17,7 @@ PYTHON = """{imports}import {library}
 answer = {library}.post(
     "{url}",
     json={body},
-{headers}    timeout=5,
+{headers}    timeout={seconds},
 )
 print(answer.status_code, answer.json())"""
 
@@ -41,16 +41,17 @@ with httpx.Client(base_url="{url}"{headers}, timeout=60) as client, open("rows.c
                 predictions.write(piece)"""
 
 
-def snippets(url: str, body: dict, means: str = "") -> dict[str, tuple[str, str]]:
+def snippets(url: str, body: dict, means: str = "", seconds: int = 5) -> dict[str, tuple[str, str]]:
     """What to copy to POST `body` to `url`, by the tool's name: (code, its language for highlighting).
     `means`: "token" or "key" where the call has to say who asks; it is read from the environment then."""
-    text = json.dumps(body)
+    text = json.dumps(body).replace("'", "\\u0027")  # the same JSON, which no quote of a shell ends
     name, scheme, variable = HEADERS.get(means, ("", "", ""))
     curl = f'  -H "{name}: {scheme}${variable}" \\\n' if means else ""
     shell = f' `\n  -Headers @{{ "{name}" = "{scheme}$env:{variable}" }}' if means else ""
     imports = "import os\n\n" if means else ""
     python = f'    headers={{"{name}": "{scheme}" + os.environ["{variable}"]}},\n' if means else ""
-    code = {"url": url, "body": text, "imports": imports, "headers": python}
+    literal = repr(body) if "null" in text else text  # what JSON calls null, Python calls None
+    code = {"url": url, "body": literal, "imports": imports, "headers": python, "seconds": seconds}
     return {
         "curl": (
             f'curl -X POST "{url}" \\\n  -H "Content-Type: application/json" \\\n{curl}  -d \'{text}\'',
@@ -84,10 +85,10 @@ def show_job_snippets(server: Server) -> None:
     _tabs(job_snippets(server.url, means))
 
 
-def show_snippets(server: Server, path: str, body: dict) -> None:
+def show_snippets(server: Server, path: str, body: dict, seconds: int = 5) -> None:
     """The call for each tool in a tab of its own, with Streamlit's button to copy it."""
     means = sign_in.current().means(server)
-    codes = snippets(server.url + path, body, means)
+    codes = snippets(server.url + path, body, means, seconds)
     if means:
         what = "an access token, which is good for minutes" if means == "token" else "your API key"
         st.caption(f"Set the environment variable {HEADERS[means][2]} first. It stands for {what}.")

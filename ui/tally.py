@@ -33,10 +33,13 @@ def count(pieces: Iterable[bytes], named: bool, most: int | None = None) -> Iter
         found = csv.reader(lines)
         if not tally.head:
             tally.head = next(found, [])
-            if "prediction" not in tally.head:
-                raise ValueError("it has no column named prediction")
-            named = named or any(name == "label" or name.startswith("probability") for name in tally.head)
-        column = tally.head.index("label" if "label" in tally.head else "prediction")
+            counted = answer_in(tally.head)
+            named = (
+                named
+                or counted.startswith("label")
+                or any(name.startswith("probability") for name in tally.head)
+            )
+        column = tally.head.index(counted)
         cells = [cells for cells in found if cells]
         if any(len(row) != len(tally.head) for row in cells):
             raise ValueError("its lines are not of one length")
@@ -48,6 +51,15 @@ def count(pieces: Iterable[bytes], named: bool, most: int | None = None) -> Iter
             tally.numbers += [float(row[column]) for row in cells]
         yield tally
     yield tally
+
+
+def answer_in(head: list[str]) -> str:
+    """The column that is counted: of several targets, the first one's. ValueError where there is none."""
+    for start in ("label", "prediction"):
+        for name in head:
+            if name == start or name.startswith(f"{start}_"):
+                return name
+    raise ValueError("it has no column named prediction")
 
 
 def _lines(pieces: Iterable[bytes], most: int | None) -> Iterator[list[str] | None]:

@@ -64,7 +64,7 @@ def send(
         headers[credential.header] = credential.value
     silence = silence or seconds
     try:
-        _checked(url)
+        check(url)
         started = time.perf_counter()
         with _http.stream(
             method,
@@ -85,16 +85,29 @@ def send(
                     return answers.late(server, seconds)
         milliseconds = (time.perf_counter() - started) * 1000
     except FAULTS as error:
-        return _failure(error, server, silence)
+        return failure_of(error, server, silence)
+    sent = content if isinstance(content, bytes) else b""
+    return exchange_of(server, response, sent, received, milliseconds, credential)
+
+
+def exchange_of(
+    server: Server,
+    response: httpx.Response,
+    sent: bytes,
+    received: bytes | bytearray,
+    milliseconds: float,
+    credential: Credential | None,
+) -> Exchange:
+    """A request and its answer, as people are shown them."""
     shown = dict(response.request.headers)
     if credential:
         shown[credential.header.lower()] = credential.shown
     text = received.decode("utf-8", errors="replace")
     return Exchange(
         server=server,
-        method=method,
-        url=url,
-        sent=content.decode("utf-8", errors="replace") if isinstance(content, bytes) else "",
+        method=response.request.method,
+        url=str(response.request.url),
+        sent=sent.decode("utf-8", errors="replace"),
         sent_headers=shown,
         status=response.status_code,
         headers=dict(response.headers),
@@ -110,18 +123,18 @@ def pieces(server: Server, path: str, credential: Credential | None = None) -> I
     url, silence = server.url + path, PIECE_SECONDS
     headers = {credential.header: credential.value} if credential else {}
     try:
-        _checked(url)
+        check(url)
         with _http.stream("GET", url, headers=headers, timeout=_timeout(silence)) as response:
             if response.status_code == 200:
                 yield from response.iter_bytes(PIECE)
                 return
     except FAULTS as error:
-        raise Broken(_failure(error, server, silence)) from None
+        raise Broken(failure_of(error, server, silence)) from None
     refused = send(server, "GET", path, credential=credential)  # once more, for why
     raise Broken(refused if isinstance(refused, Failure) else answers.refused(refused, "the answers"))
 
 
-def _checked(url: str) -> None:
+def check(url: str) -> None:
     """ValueError for a port that no machine has, which httpx would let pass."""
     _ = urlsplit(url).port
 
@@ -130,7 +143,8 @@ def _timeout(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 
-def _failure(error: Exception, server: Server, seconds: float) -> Failure:
+def failure_of(error: Exception, server: Server, seconds: float) -> Failure:
+    """What one of `FAULTS` means, where nobody was to be silent for longer than so many seconds."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return answers.down(server)
     if isinstance(error, httpx.TimeoutException):

@@ -11,7 +11,9 @@ from secrets import token_hex
 
 import streamlit as st
 
+from ui.answering import Answering
 from ui.answers import Exchange
+from ui.chat import Chat
 from ui.jobs import Job, Pause
 from ui.load import Trial
 from ui.load_runs import Run
@@ -19,6 +21,7 @@ from ui.page import in_browser
 from ui.servers import Server
 from ui.submission import Submission
 from ui.tally import Tally
+from ui.telling import Telling
 
 COOKIE = "servelab_visit"
 MOST_VISITS = 100
@@ -61,14 +64,18 @@ class Watched:
 @dataclass
 class Visit:
     """`load`: the load test that was started last; `loads`: those that have ended, the latest first.
-    `submission`: the file that was sent last. By server's URL, `chosen`: the id of the job that is shown;
-    `pauses`: in which its jobs are not asked for."""
+    `submission`: the file that was sent last. `telling`: what a server was told last about its models. By
+    server's URL, `chosen`: the id of the job that is shown; `pauses`: in which its jobs are not asked for.
+    `answering`: what reads the answers of the last turn of the `chat`, or has read them."""
 
     name: str
     requests: deque[Recent] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
     load: Run | None = None
     loads: deque[Trial] = field(default_factory=lambda: deque(maxlen=MOST_LOADS))
     submission: Submission | None = None
+    telling: Telling | None = None
+    chat: Chat = field(default_factory=Chat)
+    answering: Answering | None = None
     chosen: dict[str, str] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     watched: OrderedDict[tuple[str, str], Watched] = field(default_factory=OrderedDict)
@@ -80,6 +87,13 @@ class Visit:
         while len(self.watched) > MOST_JOBS:
             self.watched.popitem(last=False)
         return known
+
+    def forget(self) -> None:
+        """What was asked and answered, and what is being answered."""
+        if self.answering:
+            self.answering.stop()
+        self.requests.clear()
+        self.chat, self.answering = Chat(), None
 
     def remember(self, exchange: Exchange | None, words: str = "") -> None:
         """Keep a request, the latest first; `words` or else what the answer's problem is called."""

@@ -65,10 +65,26 @@ def areas(settings) -> list:
         from apps.fastapi_app import access
 
         found.append(access)
+    if settings.follows:
+        from apps.fastapi_app import registry
+
+        found.append(registry)
     if settings.jobs == "on":
         from apps.fastapi_app import jobs
 
         found.append(jobs)
+    if settings.generates:
+        from apps.fastapi_app import generation
+
+        found.append(generation)
+    if settings.prediction_log == "on":
+        from apps.fastapi_app import feedback
+
+        found.append(feedback)
+    if settings.explains:
+        from apps.fastapi_app import explanations
+
+        found.append(explanations)
     return found
 
 

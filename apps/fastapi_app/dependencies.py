@@ -6,7 +6,6 @@ from fastapi import Depends, Request
 
 from apps.service import Service
 from apps.service.access.callers import Caller
-from apps.service.inference import named
 from apps.service.predictions import AsyncPredictor
 
 
@@ -17,14 +16,14 @@ async def service(request: Request) -> Service:
 async def model(request: Request) -> AsyncPredictor:
     """The model that is served. Raises Problem (503) while there is none."""
     current = request.scope["context"]
-    return AsyncPredictor(current.service, current, current.service.model.serving)
+    return AsyncPredictor(current.service, current, current.service.models.chosen(current))
 
 
 async def named_model(request: Request) -> AsyncPredictor:
     """The model that the path names. Raises Problem (404) where it is not served."""
-    found = await model(request)
-    named(request.path_params["name"], request.path_params.get("version"), found.serving)
-    return found
+    current, path = request.scope["context"], request.path_params
+    serving = current.service.models.named(current, path["name"], path.get("version"))
+    return AsyncPredictor(current.service, current, serving)
 
 
 async def request_id(request: Request) -> str:

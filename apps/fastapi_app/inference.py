@@ -48,9 +48,9 @@ async def ready(service: ServiceDep) -> InferenceReady:
 @router.get("/v2/models/{name}", responses=problems(*MODEL, *NAMED))
 @router.get("/v2/models/{name}/versions/{version}", responses=problems(*MODEL, *NAMED))
 @access("predict")
-async def model(model: NamedModelDep) -> ModelDescription:
+async def model(model: NamedModelDep, service: ServiceDep) -> ModelDescription:
     """Inputs and outputs of the model"""
-    return inference.description(model.serving)
+    return inference.description(model.serving, service.models.versions(model.serving.name))
 
 
 @router.get("/v2/models/{name}/ready", responses=problems(*READY, *NAMED))

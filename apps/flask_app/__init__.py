@@ -3,6 +3,7 @@
 python -m apps.flask_app                                    (HOST, PORT, MODEL_PATH and more: settings.py)
 flask --app apps.flask_app run --reload                     (while you write it)"""
 
+import sys
 from multiprocessing.util import Finalize
 
 from flask import Flask, Response, request
@@ -56,15 +57,36 @@ def areas(settings) -> list:
         from apps.flask_app import access
 
         found.append(access)
+    if settings.follows:
+        from apps.flask_app import registry
+
+        found.append(registry)
     if settings.jobs == "on":
         from apps.flask_app import jobs
 
         found.append(jobs)
+    if settings.generates:
+        from apps.flask_app import generation
+
+        found.append(generation)
+    if settings.prediction_log == "on":
+        from apps.flask_app import feedback
+
+        found.append(feedback)
+    if settings.explains:
+        from apps.flask_app import explanations
+
+        found.append(explanations)
     return found
 
 
 def main() -> None:
     service = build("flask_app", port=5000)
+    if service.settings.server == "granian" and service.settings.generates:
+        sys.exit(
+            "flask_app: SERVER: with GENERATION=on it has to be waitress: granian does not tell a view that "
+            "its client has left, and the model would go on for nobody"
+        )
     if service.settings.server == "granian":
         from apps.servers import granian_server as server
     else:

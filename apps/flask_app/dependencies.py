@@ -8,7 +8,6 @@ from apps.servers.flask_views import Depends
 from apps.servers.wsgi import current_context
 from apps.service import Service
 from apps.service.access.callers import Caller
-from apps.service.inference import named
 from apps.service.predictions import Predictor
 
 
@@ -19,14 +18,14 @@ def service() -> Service:
 def model() -> Predictor:
     """The model that is served. Raises Problem (503) while there is none."""
     current = current_context()
-    return Predictor(current.service, current, current.service.model.serving)
+    return Predictor(current.service, current, current.service.models.chosen(current))
 
 
 def named_model() -> Predictor:
     """The model that the path names. Raises Problem (404) where it is not served."""
-    found = model()
-    named(request.view_args["name"], request.view_args.get("version"), found.serving)
-    return found
+    current, path = current_context(), request.view_args
+    serving = current.service.models.named(current, path["name"], path.get("version"))
+    return Predictor(current.service, current, serving)
 
 
 def request_id() -> str:

@@ -52,9 +52,9 @@ def ready(service: ServiceDep) -> InferenceReady:
 @router.get("/v2/models/<name>/versions/<version>")
 @typed(problems(*MODEL, *NAMED))
 @access("predict")
-def model(model: NamedModelDep) -> ModelDescription:
+def model(model: NamedModelDep, service: ServiceDep) -> ModelDescription:
     """Inputs and outputs of the model"""
-    return inference.description(model.serving)
+    return inference.description(model.serving, service.models.versions(model.serving.name))
 
 
 @router.get("/v2/models/<name>/ready")

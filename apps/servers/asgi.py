@@ -12,7 +12,7 @@ from time import perf_counter
 from starlette.websockets import WebSocketDisconnect
 
 from apps.service.problems import Problem
-from apps.service.requests import RequestContext, Requests
+from apps.service.requests import ClientGone, RequestContext, Requests
 from apps.service.requests import marks as plain
 
 SWEEP_SECONDS = 0.25
@@ -108,6 +108,8 @@ class Middleware:
                 else:  # granian says no more where a chunk is broken, and the client waits for an answer
                     await self.refuse(context, requests.malformed(), send)
                     context.problem = None
+            except ClientGone:
+                pass
             except asyncio.CancelledError:  # told to stop, and its grace time is over
                 if status == 499:
                     status = await self.refuse(context, requests.given_up(), send)
@@ -190,7 +192,7 @@ class Middleware:
             content_length=length,
             host=host,
         )
-        if self.requests.gate is not None:
+        if self.requests.gate is not None or self.requests.splits:
             context.peer = scope["client"][0] if scope.get("client") else ""
             context.header = partial(value_of, found)
         return context

@@ -178,6 +178,8 @@ def describe(app: Flask) -> dict:
     models: set[type[BaseModel]] = set()
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
+        if getattr(view, "websocket", False):
+            continue  # as in FastAPI's document
         signature = getattr(view, "signature", None) or Signature(inspect.getdoc(view) or rule.endpoint)
         models |= {model for model in (signature.body, signature.gives) if model}
         template = re.sub(r":\w+}", "}", template_of(rule.rule))
@@ -202,7 +204,9 @@ def operation(rule, signature: Signature) -> dict:
         content = {"application/json": {"schema": ref(signature.body)}}
         found["requestBody"] = {"required": True, "content": content}
     for status, told in signature.responses.items():
-        found["responses"].setdefault(str(status), {}).update(told)
+        own = found["responses"].setdefault(str(status), {})
+        content = {**own.get("content", {}), **told.get("content", {})}
+        own |= {**told, "content": content} if content else told
     if rule.arguments:
         found["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

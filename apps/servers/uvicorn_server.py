@@ -32,8 +32,11 @@ def run(create_app, service) -> None:
     config = uvicorn.Config(
         app,
         http=strict(service.requests),
-        ws=websockets.protocol_for(app),
+        ws=websockets.protocol_for(app, settings.generation_write_seconds),
         ws_max_size=settings.max_body_bytes,
+        ws_per_message_deflate=False,  # a few bytes could become megabytes
+        ws_ping_interval=settings.heartbeat_seconds,
+        ws_ping_timeout=settings.heartbeat_seconds,
         log_config=None,
         log_level="error",
         access_log=False,

@@ -17,7 +17,9 @@ from waitress.server import create_server
 from waitress.task import Task, WSGITask
 
 from apps.servers import workers
+from apps.servers.presence import SOCKET
 from apps.servers.waitress_parser import FRAMING_ALLOWED, StrictParser, strict_parser
+from apps.servers.websockets_wsgi import TAKE_OVER
 from apps.servers.wsgi import MEASURED, SPARE_THREADS
 from apps.service.problems import Problem
 from apps.service.requests import RequestContext, Requests
@@ -45,7 +47,7 @@ def run(create_app, service) -> None:
     server = create_server(
         app,
         sockets=[listener],
-        threads=settings.max_in_flight + SPARE_THREADS,
+        threads=settings.max_in_flight + SPARE_THREADS + settings.streams,
         ident=None,
         backlog=workers.BACKLOG,
         connection_limit=connection_limit(),
@@ -153,15 +155,27 @@ def strict(requests: Requests) -> type[HTTPChannel]:
     wait, idle = limits.request_timeout_seconds, limits.keep_alive_seconds
 
     class StrictTask(WSGITask):
+        given_away = False
+
         def get_environment(self) -> dict:
             environ = super().get_environment()
             environ[MEASURED] = (0,)
             environ[ARRIVAL] = self.request.arrival
+            environ[SOCKET] = self.channel.socket
+            if "HTTP_UPGRADE" in environ:  # for others it would be a cycle, which the collector has to find
+                environ[TAKE_OVER] = self.give_away
             environ["PATH_INFO"] = self.request.path  # waitress folds the slashes that it begins with
             return environ
 
+        def give_away(self) -> socket.socket:
+            """The connection, for something else than HTTP. What the app answers is not sent any more."""
+            self.given_away = self.close_on_finish = True
+            return self.channel.socket.dup()
+
         def write(self, data: bytes) -> None:
             """What comes in parts goes out in parts: none of them waits until there are SEND_BYTES."""
+            if self.given_away:
+                return
             super().write(data)
             if data and self.content_length is None:
                 with self.channel.outbuf_lock:
@@ -170,6 +184,8 @@ def strict(requests: Requests) -> type[HTTPChannel]:
         def finish(self) -> None:
             """Send the answer at once where hardly anybody is connected; else leave it to the thread that
             reads: to send lets go of the interpreter's lock, and in a crowd gets it back late."""
+            if self.given_away:
+                return
             super().finish()
             if len(self.channel.server.active_channels) <= FEW:
                 with self.channel.outbuf_lock:
@@ -250,10 +266,11 @@ def strict(requests: Requests) -> type[HTTPChannel]:
             elif self._begun is not None:
                 if now - self._begun > wait and not self._is_streaming(now):
                     self._refuse_late_request()
-            elif (
-                not self.requests or self.total_outbufs_len >= SEND_BYTES
-            ) and time.time() - self.last_activity > idle:
-                self.handle_close()  # it asks nothing, or does not read
+            elif not self.requests or self.total_outbufs_len >= SEND_BYTES:
+                # It asks nothing, or does not read: a stream, as long as there is a request.
+                patience = min(idle, limits.generation_write_seconds) if self.requests else idle
+                if time.time() - self.last_activity > patience:
+                    self.handle_close()
 
         def _is_streaming(self, now: float) -> bool:
             """Whether a body that the view takes in pieces comes fast enough."""

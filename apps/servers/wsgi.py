@@ -3,6 +3,7 @@
 The middleware reads the body before it lets a request in: one that arrives slowly holds no place that others
 need."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -10,10 +11,11 @@ from http import HTTPStatus
 from io import BytesIO, RawIOBase
 
 from apps.service.problems import Problem, of_status
-from apps.service.requests import RequestContext, Requests
+from apps.service.requests import ClientGone, RequestContext, Requests
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 MEASURED = "servelab.headers"  # where a strict server has held the head to its limits already
+UPGRADE = "servelab.upgrade"  # in the environ: the header of this name
 SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
 current = threading.local()
 
@@ -26,7 +28,7 @@ class Middleware:
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         requests, context = self.requests, self.open(environ)
         current.context = context
-        environ.pop("HTTP_UPGRADE", None)  # Flask would look among routes for WebSockets only
+        environ[UPGRADE] = environ.pop("HTTP_UPGRADE", "")  # Flask would look among other routes only
         status, sent, stream = 500, [], None
 
         def answer(line: str, headers: list, exc_info=None):
@@ -64,6 +66,9 @@ class Middleware:
                 finally:
                     if stream is None and hasattr(parts, "close"):
                         parts.close()
+            except ClientGone:
+                answer("499 Client Closed Request", [], sys.exc_info())
+                body = b""
             except Problem as problem:
                 body = self.refuse(context, problem, answer)
             except Exception as error:
@@ -91,7 +96,7 @@ class Middleware:
             content_length=environ.get("CONTENT_LENGTH", ""),
             host=environ.get("HTTP_HOST", ""),
         )
-        if self.requests.gate is not None:
+        if self.requests.gate is not None or self.requests.splits:
             context.peer = environ.get("REMOTE_ADDR", "")
             context.header = partial(value_of, environ)
         return context
@@ -206,6 +211,8 @@ class Stream:
             return next(self._rest)
         except StopIteration:
             raise
+        except ClientGone:
+            raise StopIteration from None
         except Exception as error:
             self._requests.broke(self._context, error)
             raise  # so that the server breaks off: the client must not take what it has for the whole

@@ -10,6 +10,7 @@ from apps.service.logs import RequestLog, configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
 from apps.service.models import Models
+from apps.service.parts import Parts, parts_of, registry_of
 from apps.service.problems import Problem
 from apps.service.requests import RequestContext, Requests
 from apps.service.settings import Settings, SettingsError, read
@@ -29,129 +30,62 @@ def build(app: str, port: int) -> "Service":
         sys.exit(f"{app}: {error}")
     log = configure(settings)
     metrics = Metrics(app)
-    model = Model(settings.model_path, settings.model_format, log, metrics)
-    redis = redis_of(settings, log)
+    registry = registry_of(settings, log, metrics)
+    model = registry.model if registry else Model(settings.model_path, settings.model_format, log, metrics)
     try:
-        gate = gate_of(settings, log, metrics, redis)
-        jobs = jobs_of(settings, log, metrics)
+        parts = parts_of(app, settings, log, metrics, model, registry)
     except SettingsError as error:
         sys.exit(f"{app}: {error}")
-    tracing = Tracing(settings, app)
-    cache = cache_of(settings, metrics, redis)
-    request_log = RequestLog(settings, log)
-    return Service(app, settings, log, request_log, metrics, tracing, model, gate, cache, redis, jobs)
-
-
-def redis_of(settings: Settings, log):
-    """What the limits and the cache ask, or None, where it is not imported either."""
-    if not settings.redis_url or not (settings.guarded or settings.limited or settings.cached):
-        return None
-    from apps.service.redis import Redis
-
-    return Redis(settings.redis_url, log, settings.redis_timeout_seconds)
-
-
-def cache_of(settings: Settings, metrics: Metrics, redis):
-    """The results that are kept, or None where none are; the cache is not imported then."""
-    if not settings.cached:
-        return None
-    from apps.service.cache.local_results import LocalResults
-    from apps.service.cache.results import Cache
-
-    if redis is None:
-        return Cache(LocalResults(settings.cache_seconds, settings.cache_entries), metrics)
-    from apps.service.cache.redis_results import RedisResults
-
-    redis.used("results are kept there", "results are computed anew", metrics.cache_shared)
-    return Cache(RedisResults(redis, settings.cache_seconds), metrics, redis)
-
-
-def gate_of(settings: Settings, log, metrics: Metrics, redis=None):
-    """What every request has to pass, or None where access is off and nothing is limited, which then is not
-    imported either. Raises SettingsError."""
-    if not (settings.guarded or settings.limited):
-        return None
-    from apps.service.access.counting import Counts
-    from apps.service.access.gate import Gate
-
-    counts, identity, limits = Counts(redis, metrics), None, None
-    if settings.guarded:
-        from apps.service.access.identity import Identity
-        from apps.service.access.logins import Logins
-
-        identity = Identity(settings, log, Logins(counts, metrics))
-    if settings.limited:
-        from apps.service.access.limits import Limits
-
-        limits = Limits(settings, counts, metrics)
-    return Gate(settings, log, identity, limits, counts)
-
-
-def jobs_of(settings: Settings, log, metrics: Metrics):
-    """What is left to be done later, or None with JOBS=off; it is not imported then. Raises SettingsError."""
-    if settings.jobs == "off":
-        return None
-    from apps.service.jobs import Jobs
-
-    return Jobs(settings, log, metrics)
+    return Service(app, settings, log, metrics, model, parts)
 
 
 class Service:
     """What the two servers share, wired. The parts come from outside, so that a test may bring its own."""
 
     def __init__(
-        self,
-        app: str,
-        settings: Settings,
-        log,
-        request_log,
-        metrics,
-        tracing,
-        model: Model,
-        gate=None,
-        cache=None,
-        redis=None,
-        jobs=None,
+        self, app: str, settings: Settings, log, metrics: Metrics, model: Model, parts: Parts
     ) -> None:
         self.app, self.settings, self.log = app, settings, log
-        self.metrics, self.tracing, self.model = metrics, tracing, model
-        self.cache, self._redis = cache, redis
+        self.metrics, self.tracing, self.model = metrics, Tracing(settings, app), model
+        self.gate, self.cache, self.jobs, self.registry = parts.gate, parts.cache, parts.jobs, parts.registry
+        self.feedback, self.explainer = parts.feedback, parts.explainer
+        self.generation, self.identity = parts.generation, parts.identity
         self.lifecycle = Lifecycle()
         self.health = Health(app, self.lifecycle, model)
-        self.models = Models(model)
-        self._stop_exporter, self._request_log = None, request_log
-        self.exporter_listener, self._stopped = None, False  # a worker is handed a listener
-        self.requests = Requests(settings, log, request_log, metrics, tracing)
+        self.models = Models(model, parts.registry)
+        self.on_predicted = []  # each is called with an answer, before it is sent
+        self._running, self._stop_exporter, self._stopped = parts.running, None, False
+        self.exporter_listener = None  # a worker is handed a listener
+        self._request_log = RequestLog(settings, log)
+        self.requests = Requests(settings, log, self._request_log, metrics, self.tracing)
         self.documents = Documents(app, settings, model, self.requests)
-        self.requests.service, self.requests.gate, self.jobs = self, gate, jobs
-
-    @property
-    def identity(self):
-        """Users, keys and tokens; None where access is off."""
-        return self.requests.gate and self.requests.gate.identity
+        self.requests.service, self.requests.gate = self, parts.gate
+        if self.registry is not None:
+            self.on_predicted.append(self.registry.rollout.answered)
+            self.requests.splits = True
+        if self.feedback is not None:
+            self.on_predicted.append(self.feedback.predicted)
+        if self.generation is not None:
+            self.lifecycle.on_drain.append(self.generation.drain)
 
     @property
     def limits(self):
         """What callers have left; None where nothing is limited."""
-        return self.requests.gate and self.requests.gate.limits
+        return self.gate and self.gate.limits
 
     def me(self, caller):
         """Who a caller is, and what they have left."""
-        found = self.identity.me(caller)
-        return found if self.limits is None else found.model_copy(update=self.limits.left(caller))
+        left = self.limits.left(caller) if self.limits else {}
+        if self.generation is not None:
+            left["tokens"] = self.generation.left(caller)
+        return self.identity.me(caller).model_copy(update=left)
 
     def start(self) -> None:
         """Load the model beside the requests, and show the metrics on their own port. One of several workers
         waits for its model, a while, before it takes requests: the others answer them better."""
         settings = self.settings
-        if self._redis is not None:
-            self._redis.start()
-        if self.requests.gate is not None:
-            self.requests.gate.counts.start()
-        if self.identity is not None:
-            self.identity.start()
-        if self.jobs is not None:
-            self.jobs.start()
+        for part in self._running:
+            part.start()
         self.model.start(wait=OTHERS_ANSWER_SECONDS if settings.workers > 1 else 0)
         if settings.exporter_port:
             try:
@@ -170,17 +104,11 @@ class Service:
         if self._stopped:
             return
         self._stopped = True
+        for part in reversed(self._running):
+            part.close()
         if self._stop_exporter:
             self._stop_exporter()
         self.metrics.flush()
-        if self.requests.gate is not None:
-            self.requests.gate.counts.close()
-        if self._redis is not None:
-            self._redis.close()
-        if self.identity is not None:
-            self.identity.close()
-        if self.jobs is not None:
-            self.jobs.close()
         self.model.close()
         self.tracing.close()
         self._request_log.flush()

@@ -37,7 +37,7 @@ class Batcher:
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), False
 
     def submit(self, rows: list[list[float]]) -> Future:
         """The answer for `rows`, for a thread to wait for. A future cancelled in time costs nothing."""
@@ -49,17 +49,21 @@ class Batcher:
         return self._submit(rows, self._loop.create_future())
 
     def close(self) -> None:
-        """End the thread when what waits is answered."""
-        if self._thread is not None:
-            self._queue.put(None)
+        """End the thread when what waits is answered. What is submitted later, by a request that has the
+        model still, is answered all the same, by a thread that ends then."""
+        with self._lock:
+            self._closed = True
+            if self._thread is not None:
+                self._queue.put(None)
 
     def _submit(self, rows, future):
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
-                    self._thread.start()
-        self._queue.put((rows, future))
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+                self._thread.start()
+            self._queue.put((rows, future))
+            if self._closed:
+                self._queue.put(None)
         return future
 
     def _run(self) -> None:
@@ -81,7 +85,10 @@ class Batcher:
                 else:
                     settle(answers)
             if item is None:
-                return
+                with self._lock:
+                    if self._queue.empty():
+                        self._thread = None
+                        return
 
 
 class LoopBatcher:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 
 import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SkipValidation, ValidationError
 from pydantic_core import from_json
 
 from apps.service import faults
@@ -28,6 +28,10 @@ PLAIN = (str, int, bool, None, type(None), list, dict, Any)
 LARGE = 8192  # bytes
 GREATEST = sys.float_info.max
 NUMBER = Annotated[float, msgspec.Meta(ge=-GREATEST, le=GREATEST)]  # 1e999 is JSON, and no number here
+# A feature's value, of which only the served model's card knows what it may be (apps/service/rows.py). What
+# no feature may be, a list or an object, is read as well, so that the same words tell of it.
+Cell = Annotated[float | str | bool | None, SkipValidation]
+CELL = (NUMBER, str, bool, None, dict)
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
@@ -174,6 +178,10 @@ def translated(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return struct_of(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation == Cell:
+        return Union[(*CELL, list)]
+    if origin in (Union, UnionType) and Cell in arguments:  # or lists of such
+        return Union[(*CELL, *(translated(one) for one in arguments if one != Cell))]
     if annotation is float:
         return NUMBER
     if annotation in PLAIN or origin is Literal:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ class Database:
             event.listen(self._engine, "connect", prepare_sqlite)
         self._what, self._unavailable, self._log = what, unavailable, log
         self.answers = True  # as far as was last seen
+        self._changing = threading.Lock()
 
     def create(self, tables: type[DeclarativeBase], first: Callable[[Session], None] | None = None) -> None:
         """The tables that are not there yet, and with `first` what has to be in them. Raises
@@ -76,14 +78,20 @@ class Database:
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            if self.answers and self._log is not None:
-                self._log.error(f"the database of {self._what} does not answer", error=kind_of(error))
-            self.answers = False
+            self._told(False, kind_of(error))
             raise self._unavailable(kind_of(error)) from None
         if not self.answers:
-            self.answers = True
-            if self._log is not None:
+            self._told(True)
+
+    def _told(self, answers: bool, error: str = "") -> None:
+        """Each change has one line in the log, however many threads meet it."""
+        with self._changing:
+            changed, self.answers = answers != self.answers, answers
+        if changed and self._log is not None:
+            if answers:
                 self._log.warning(f"the database of {self._what} answers again")
+            else:
+                self._log.error(f"the database of {self._what} does not answer", error=error)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -59,6 +59,11 @@ JITER = [  # the parser's words (https://docs.rs/jiter), which is pydantic's, an
 POSITION = re.compile(r"(.*) at line (\d+) column (\d+)", re.DOTALL).fullmatch
 
 
+def got(value: Any) -> str:
+    """What a value is, in a word."""
+    return GOT.get(type(value).__name__, "something else")
+
+
 def of_msgspec(error: msgspec.ValidationError, model: type[BaseModel]) -> str:
     """What an error of msgspec's says of a body that should have been one of `model`."""
     said, _, where = str(error).partition(" - at `$")
@@ -66,7 +71,10 @@ def of_msgspec(error: msgspec.ValidationError, model: type[BaseModel]) -> str:
     for words, ours in MSGSPEC:
         if found := re.fullmatch(words, said, re.DOTALL):
             groups = [*found.groups(), "", ""]
-            wanted = " or ".join(WANTED.get(kind, "something else") for kind in groups[0].split(" | "))
+            kinds = [
+                kind for kind in groups[0].split(" | ") if not (kind == "object" and "array" in groups[0])
+            ]
+            wanted = " or ".join(WANTED.get(kind, "something else") for kind in kinds)
             return written(ours, model, path, groups[0], GOT.get(groups[1], "something else"), wanted)
     return written(GENERAL, model, path)
 
@@ -76,7 +84,7 @@ def of_pydantic(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     path, ours = list(first["loc"]), PYDANTIC.get(first["type"], GENERAL)
     last = path.pop() if first["type"] in ("missing", "extra_forbidden") else ""
-    return written(ours, model, path, last, GOT.get(type(first["input"]).__name__, "something else"))
+    return written(ours, model, path, last, got(first["input"]))
 
 
 def of_parser(error: ValueError) -> str:

@@ -3,6 +3,7 @@
 Readiness and liveness as Kubernetes means them: a server that drains is alive and not ready."""
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from apps.service.bodies import Answer
@@ -32,6 +33,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.draining = False
+        self.on_drain: list[Callable[[], None]] = []  # called from a signal's handler: none of them waits
 
     @property
     def uptime_seconds(self) -> float:
@@ -40,6 +42,8 @@ class Lifecycle:
     def drain(self) -> None:
         """From now on readiness says no; what has been accepted is finished."""
         self.draining = True
+        for call in self.on_drain:
+            call()
 
 
 class Health:

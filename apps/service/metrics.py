@@ -73,6 +73,7 @@ class Metrics:
 
     def __init__(self, app: str) -> None:
         self.in_flight: Callable[[], int] = int  # of the service's requests
+        self.on_flush: list[Callable[[], None]] = []  # of others that tally
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
             "http_requests",
@@ -126,11 +127,19 @@ class Metrics:
         )
         self._limited = Counter(
             "requests_limited",
-            "Requests refused with 429, by class of routes; the reason is rate, parallel, quota or logins",
+            "Requests refused with 429, by class of routes; the reason is rate, parallel, quota, "
+            "tokens or logins",
             ["class", "reason"],
             registry=registry,
         )
         self._jobs_accepted = Counter("jobs_accepted", "Jobs accepted at /jobs", registry=registry)
+        self._moderated = Counter(
+            "moderation_decisions",
+            "What the rules for generated text have refused, replaced or taken out, of prompts (input) and "
+            "of answers (output)",
+            ["direction", "rule"],
+            registry=registry,
+        )
         self._counts_shared = Gauge(
             "limits_shared",
             "1 where limits are counted in Redis, 0 where each process counts for itself",
@@ -191,6 +200,10 @@ class Metrics:
     def cache_shared(self, shared: bool) -> None:
         self._cache_shared.set(int(shared))
 
+    def moderated(self, direction: str, rule: str) -> None:
+        """A rule has found something; its name is the code's, never a client's."""
+        self._moderated.labels(direction, rule).inc()
+
     def job_accepted(self) -> None:
         self._jobs_accepted.inc()
 
@@ -207,6 +220,10 @@ class Metrics:
         self._loaded.labels(name, version, format).set(1)
         self._loaded_at.set(time.time())
         self._trained_at.set(datetime.fromisoformat(trained_at).timestamp())
+
+    def model_left(self, name: str, version: str, format: str) -> None:
+        """Another has taken its place."""
+        self._loaded.labels(name, version, format).set(0)
 
     def model_failed(self, reason: str) -> None:
         self._failures.labels(reason).inc()
@@ -228,6 +245,8 @@ class Metrics:
         self._rows.add(sizes.counts, sizes.total)
         self._prediction_seconds.add(durations.counts, durations.total)
         self._in_flight.set(self.in_flight())
+        for call in self.on_flush:
+            call()
 
     def serve(
         self, host: str, port: int, listener: socket | None = None, hosts: Hosts | None = None

@@ -19,6 +19,7 @@ from model_training.artifact import (
     GoldenRowsError,
     HashMismatchError,
     LoadedModel,
+    Predict,
     UnreadableError,
     UntrustedTypeError,
     VersionMismatchError,
@@ -44,19 +45,34 @@ REASONS = {
 }
 
 
-class Serving:
-    """A loaded model with all that a request needs of it, looked up once."""
+def kind_of(error: Exception) -> type[Exception]:
+    """Which of the kinds in REASONS it is."""
+    return next((kind for kind in REASONS if isinstance(error, kind)), ArtifactError)
 
-    def __init__(self, loaded: LoadedModel) -> None:
+
+def reason_of(error: Exception) -> str:
+    """Why a model was not loaded, for a client."""
+    return REASONS[kind_of(error)]
+
+
+class Serving:
+    """A loaded model with all that a request needs of it, looked up once. Nothing in it refers back to it, so
+    that a model that was replaced is gone with the last request that had it."""
+
+    def __init__(self, loaded: LoadedModel, path: Path) -> None:
+        """`path`: its folder or file."""
         card = loaded.card
-        self.card, self.format = card, loaded.format
+        self.path, self.card, self.format = path, card, loaded.format
         self.name, self.version = card.name, card.version
         self.sha256 = card.files[loaded.format].sha256
         self.features = [feature.name for feature in card.features]
+        self.is_plain, self.columns = card.is_plain, None  # what apps/service/rows.py reads others by
+        self.has_categories = any(feature.categories for feature in card.features)
         # ONNX computes in 32 bits: where the card knows no range, what 32 bits can hold is the range.
         widest = FLOAT32_MAX if loaded.format == "onnx" else float("inf")
         self.minimum = [-widest if f.minimum is None else f.minimum for f in card.features]
         self.maximum = [widest if f.maximum is None else f.maximum for f in card.features]
+        self.targets = card.targets  # where an answer has several parts; then it has no classes of its own
         self.class_of = dict(zip(card.raw_labels, card.classes or [], strict=True))
         self.classes = card.classes
         self.has_probabilities = card.has_probabilities
@@ -64,12 +80,19 @@ class Serving:
         self.full_name = f"{card.name} {card.version}"
         self.card_json = card.to_json().encode()
         self.inline = loaded.format == "onnx"
-        self._dtype = np.float32 if self.inline else np.float64
+        predicting = PredictingSeveral if card.targets else Predicting
+        self.predict = predicting(loaded.predict, np.float32 if self.inline else np.float64)
         self.batcher, self.loop_batcher = Batcher(self.predict), LoopBatcher(self.predict)
-        self._predict = loaded.predict
 
-    def predict(self, rows: list[list[float]]) -> Outcome:
-        """The model's answer, as plain values. ValueError for what JSON has no word for."""
+
+class Predicting:
+    """Rows in, as check_features gives them; the model's answer out, as plain values."""
+
+    def __init__(self, predict: Predict, dtype: type[np.floating]) -> None:
+        self._predict, self._dtype = predict, dtype
+
+    def __call__(self, rows: list[list[float]]) -> Outcome:
+        """ValueError for what JSON has no word for."""
         started = time.perf_counter()
         predictions, probabilities = self._predict(np.array(rows, self._dtype))
         seconds = time.perf_counter() - started
@@ -83,6 +106,22 @@ class Serving:
             if not isfinite(sum(row)):
                 raise ValueError("a probability is not a finite number")
         return Outcome(answers, shares, seconds)
+
+
+class PredictingSeveral(Predicting):
+    """The same of several targets: a list for each row in the place of one answer, and of its shares."""
+
+    def __call__(self, rows: list[list[float]]) -> Outcome:
+        started = time.perf_counter()
+        predictions, probabilities = self._predict(np.array(rows, self._dtype))
+        seconds = time.perf_counter() - started
+        for found in (predictions, *(probabilities or [])):
+            if found.dtype.kind == "f" and not np.isfinite(found).all():
+                raise ValueError("a part of the model's answer is not a finite number")
+        shares = None
+        if probabilities is not None:
+            shares = [[*parts] for parts in zip(*(one.tolist() for one in probabilities), strict=True)]
+        return Outcome(predictions.tolist(), shares, seconds)
 
 
 class Model:
@@ -126,26 +165,15 @@ class Model:
         """Load once more if the files are others than those that could not be loaded."""
         if self._problem[0] == "model-unavailable" and time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
             self._looked = time.monotonic()
-            if self._files() != self._seen:
+            if files_of(self._path) != self._seen:
                 self.start()
-
-    def _files(self) -> list[tuple]:
-        """What tells a file from another that has its name: a replaced one has another inode, or its inode
-        another time of change, even where somebody copied its times."""
-        folder = self._path if self._path.is_dir() else self._path.parent
-        names = [folder / "card.json", self._path, *folder.glob("model.*")]
-        try:
-            stats = [(str(name), name.stat()) for name in sorted(set(names)) if name.is_file()]
-            return [(name, s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for name, s in stats]
-        except OSError:
-            return []
 
     def _load(self) -> None:
         try:
-            self._seen = self._files()
+            self._seen = files_of(self._path)
             started = time.perf_counter()
             loaded = load_path(self._path, None if self._format == "auto" else self._format)
-            serving = Serving(loaded)
+            serving = Serving(loaded, self._path)
             self._metrics.model_loaded(serving.name, serving.version, serving.format, loaded.card.trained_at)
             self._log.info(
                 "model loaded",
@@ -156,11 +184,22 @@ class Model:
             self.on_loaded()
             self._serving = serving  # last: whoever has an answer finds the line in the log
         except Exception as error:
-            kind = next((kind for kind in REASONS if isinstance(error, kind)), ArtifactError)
-            self._metrics.model_failed(kind.__name__)
+            self._metrics.model_failed(kind_of(error).__name__)
             self._log.error(
                 "model not loaded", path=str(self._path), error=f"{type(error).__name__}: {error}"
             )
-            self._problem = ("model-unavailable", f"{REASONS[kind]}; the server's log says more")
+            self._problem = ("model-unavailable", f"{reason_of(error)}; the server's log says more")
         finally:
             self._loading.release()
+
+
+def files_of(path: Path) -> list[tuple]:
+    """What tells a model's files from others that have their names: a replaced one has another inode, or its
+    inode another time of change, even where somebody copied its times."""
+    try:
+        folder = path if path.is_dir() else path.parent
+        names = [folder / "card.json", path, *folder.glob("model.*")]
+        stats = [(str(name), name.stat()) for name in sorted(set(names)) if name.is_file()]
+        return [(name, s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for name, s in stats]
+    except OSError:
+        return []

@@ -20,10 +20,14 @@ from apps.service.predictions import answer_all, answer_one
 from apps.service.problems import KINDS, MEDIA_TYPE, Problem, render
 from apps.service.requests import IS_HEALTH, REQUEST_ID
 from apps.service.settings import Settings
+from model_training.card import Card, Feature, Target
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 REF = "#/components/schemas/{name}"
-V2 = "v2-"  # before the names of what the Open Inference Protocol has of its own
+V1, V2 = (
+    "v1-",
+    "v2-",
+)  # before the names of what OpenAI's API and the Open Inference Protocol have of their own
 ID = "5f0c6c1d9a7e4b0f8d2b3a4c5d6e7f80"
 DESCRIPTION = """Every GET answers HEAD too. Every answer carries `X-Request-ID`: the request's own, where
 that is of 1 to 64 letters, digits and `._-`, else a new one. Every error is a problem of
@@ -75,6 +79,22 @@ class InferenceProblem(ProblemDetails):
     error: str
 
 
+class OpenAIError(BaseModel):
+    message: str
+    type: str
+    param: None
+    code: str
+
+
+class OpenAIProblem(ProblemDetails):
+    """The same, with the `error` that clients of OpenAI's API look for."""
+
+    error: OpenAIError
+
+
+SHAPES: dict[str, type[ProblemDetails]] = {"": ProblemDetails, V1: OpenAIProblem, V2: InferenceProblem}
+
+
 def complete(
     generated: dict[str, Any],
     app: str,
@@ -94,19 +114,20 @@ def complete(
                 own = guards(declared.get((path, twin), set()), settings)
                 operations[twin] = described(path, twin, operation, [*item], serving, own)
         names = PARAMETER.findall(path)
-        parameters = {"parameters": [parameter(name, serving) for name in names]} if names else {}
+        parameters = {"parameters": [parameter(name, serving, settings) for name in names]} if names else {}
         paths[path] = parameters | operations
+    prefixes = [prefix for prefix in SHAPES if prefix != V1 or settings.generates]
     tags = dict.fromkeys(tag for item in paths.values() for one in item.values() for tag in tags_of(one))
     parts = {
         "schemas": schemas(generated["components"]["schemas"], settings, serving),
         "headers": HEADERS,
         "responses": {
             f"{prefix}{slug}": refusal(KINDS[slug].status, [slug], prefix)
-            for prefix in ("", V2)
+            for prefix in prefixes
             for slug in EVERYWHERE
         },
         "examples": {
-            f"{prefix}{slug}": {"value": problem(slug, prefix)} for prefix in ("", V2) for slug in KINDS
+            f"{prefix}{slug}": {"value": problem(slug, prefix)} for prefix in prefixes for slug in KINDS
         },
     }
     if settings.guarded:
@@ -178,7 +199,7 @@ def described(
             }
         found["responses"][status] = answered
     allow = sorted({one.upper() for one in methods} | ({"HEAD"} if "get" in methods else set()))
-    prefix = V2 if route.startswith("/v2") else ""
+    prefix = next((one for one in (V1, V2) if f"{route}/".startswith(f"/{one[:2]}/")), "")
     for status in sorted({KINDS[slug].status for slug in slugs}):
         kinds = [slug for slug in slugs if KINDS[slug].status == status]
         if method == "head":
@@ -200,7 +221,7 @@ def refusal(status: int, slugs: list[str], prefix: str) -> dict[str, Any]:
         "headers": header_refs("X-Request-ID", *(["Retry-After"] if status in (429, 503) else [])),
         "content": {
             MEDIA_TYPE: {
-                "schema": {"$ref": REF.format(name="InferenceProblem" if prefix else "ProblemDetails")},
+                "schema": {"$ref": REF.format(name=SHAPES[prefix].__name__)},
                 "examples": {slug: {"$ref": f"#/components/examples/{prefix}{slug}"} for slug in slugs},
             }
         },
@@ -213,14 +234,15 @@ def without_body(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def problem(slug: str, prefix: str) -> dict[str, Any]:
-    return msgspec.json.decode(render(Problem(slug, KINDS[slug].meaning), ID, v2=bool(prefix)))
+    return msgspec.json.decode(render(Problem(slug, KINDS[slug].meaning), ID, f"/{prefix[:2]}"))
 
 
-def parameter(name: str, serving: Serving | None) -> dict[str, Any]:
-    """A part of the path, with the values that there are for it."""
-    values: dict[str, list[str]] = {"slug": [*KINDS], "file": [*FILES]}
+def parameter(name: str, serving: Serving | None, settings: Settings) -> dict[str, Any]:
+    """A part of the path, with the values that there are for it; versions of a registry come and go."""
+    values: dict[str, list[str]] = {"slug": [*KINDS], "file": [*FILES], "alias": ["champion", "challenger"]}
     if serving:
-        values |= {"name": [serving.name], "version": [serving.version]}
+        values["name"] = [serving.name]
+        values |= {} if settings.follows else {"version": [serving.version]}
     schema = {"type": "string"} | ({"enum": values[name]} if name in values else {})
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
@@ -230,16 +252,50 @@ def examples(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
     named = {preset.label: preset.features for preset in serving.card.presets}
     named = named or {f"row {number + 1}": row.features for number, row in enumerate(serving.card.golden[:3])}
     rows = [*named.values()]
-    tensor = {"name": "features", "shape": [len(rows), len(rows[0])], "datatype": "FP64", "data": rows}
+    by_name = {"by name": {"value": {"features": dict(zip(serving.features, rows[0], strict=True))}}}
+    question = {"role": "user", "content": "Say hello."}
     of_shape = {
-        "PredictRequest": {label: {"value": {"features": row}} for label, row in named.items()},
+        "PredictRequest": {label: {"value": {"features": row}} for label, row in named.items()} | by_name,
         "BatchRequest": {"rows": {"value": {"instances": rows}}},
         "JobRequest": {"rows": {"value": {"instances": rows}}},
-        "InferRequest": {"rows": {"value": {"inputs": [tensor]}}},
+        "InferRequest": {"rows": {"value": {"inputs": tensors_of(rows, serving)}}},
+        "ChatRequest": {"a question": {"value": {"messages": [question], "max_tokens": 20}}},
+        "CompletionRequest": {"a beginning": {"value": {"prompt": "Once upon a time", "max_tokens": 20}}},
+        "FeedbackRequest": {"the truth": {"value": truth_of(serving)}},
+        "RegisterRequest": {"what was trained last": {"value": {}}},
+        "AliasRequest": {"a version": {"value": {"version": "2"}}},
+        "ActivateRequest": {
+            "a version": {"value": {"version": "2"}},
+            "the alias": {"value": {"alias": "champion"}},
+        },
+        "RolloutRequest": {"a tenth": {"value": {"mode": "canary", "percent": 10}}},
         "KeyRequest": {"a job": {"value": {"label": "nightly batch", "scopes": ["predict"]}}},
     }
     found = of_shape.get(name_of(schema))
     return {"examples": found} if found else {}
+
+
+def truth_of(serving: Serving) -> dict[str, Any]:
+    """What may be told of a prediction."""
+    told = {"label": serving.classes[0]} if serving.classes else {"value": 0.0}
+    return {"request_id": ID, **told}
+
+
+def tensors_of(rows: list[list[Any]], serving: Serving) -> list[dict[str, Any]]:
+    """The rows as the Open Inference Protocol has them."""
+    if not serving.has_categories:
+        shape = [len(rows), len(rows[0])]
+        return [{"name": "features", "shape": shape, "datatype": "FP64", "data": rows}]
+    described = inference.description(serving).inputs
+    return [
+        {
+            "name": one.name,
+            "shape": [len(rows), 1],
+            "datatype": one.datatype,
+            "data": [row[place] for row in rows],
+        }
+        for place, one in enumerate(described)
+    ]
 
 
 def example(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
@@ -252,7 +308,10 @@ def example(schema: dict[str, Any], serving: Serving) -> dict[str, Any]:
     shares = None
     if serving.has_probabilities and all(row.probabilities for row in golden):
         shares = [row.probabilities for row in golden]
-    outcome = Outcome([raw.get(row.prediction, row.prediction) for row in golden], shares)
+    predictions = [row.prediction for row in golden]
+    if not serving.targets:
+        predictions = [raw.get(prediction, prediction) for prediction in predictions]
+    outcome = Outcome(predictions, shares)
     answer = answer_one if name == "PredictAnswer" else answer_all
     return {"example": answer(outcome, serving, ID).model_dump(exclude_none=True, warnings=False)}
 
@@ -264,11 +323,16 @@ def name_of(schema: dict[str, Any]) -> str:
 def schemas(generated: dict[str, Any], settings: Settings, serving: Serving | None) -> dict[str, Any]:
     """Every type that an operation takes or gives, narrowed to what the served model takes and gives."""
     found = {name: alike(schema) for name, schema in generated.items() if name not in INTERNAL}
-    for shape in (ProblemDetails, InferenceProblem):
-        found[shape.__name__] = shape.model_json_schema()
-    for shape in ("PredictAnswer", "BatchAnswer"):  # what is not there is left out, never null
-        for name in ("label", "probabilities"):
-            found[shape]["properties"][name] = found[shape]["properties"][name]["anyOf"][0]
+    for prefix, shape in SHAPES.items():
+        if prefix != V1 or settings.generates:
+            schema = shape.model_json_schema(ref_template=REF.format(name="{model}"))
+            found |= schema.pop("$defs", {}) | {shape.__name__: schema}
+    own = ("ExplainAnswer",) if settings.explains else ()
+    for shape in ("PredictAnswer", "BatchAnswer", *own):  # what is not there is left out, never null
+        for name, part in parts_of(serving).items():
+            one = {"title": name.capitalize()} | part
+            many = {"title": name.capitalize(), "type": "array", "items": part}
+            found[shape]["properties"][name] = many if shape == "BatchAnswer" else one
         found[shape]["properties"]["prediction"]["items"] = label_of(serving)
     found["Row"] = row_of(serving)
     found["PredictRequest"]["properties"]["features"] = {"$ref": REF.format(name="Row")}
@@ -280,12 +344,9 @@ def schemas(generated: dict[str, Any], settings: Settings, serving: Serving | No
             "title": "JobRequest",
             "properties": {"instances": many | most},
         }
-    found["InferRequest"]["properties"]["inputs"] |= {"minItems": 1, "maxItems": 1}
-    found["InputTensor"]["properties"] |= {
-        "name": {"const": "features"},
-        "shape": shape_of(serving),
-        "datatype": {"enum": sorted(inference.INPUT_TYPES)},
-    }
+    count = len(serving.features) if serving and serving.has_categories else 1
+    found["InferRequest"]["properties"]["inputs"] |= {"minItems": count, "maxItems": count}
+    found["InputTensor"]["properties"] |= tensor_of(serving)
     return dict(sorted(found.items()))
 
 
@@ -307,26 +368,80 @@ def label_of(serving: Serving | None) -> dict[str, Any]:
     """What the model answers for a row."""
     if serving is None:
         return {}
-    return {"enum": [*serving.class_of]} if serving.classes else {"type": "number"}
+    if serving.targets:
+        parts = [labels_of(target) for target in serving.targets]
+        return {"type": "array", "prefixItems": parts, "minItems": len(parts), "maxItems": len(parts)}
+    return labels_of(serving.card)
+
+
+def labels_of(target: Card | Target) -> dict[str, Any]:
+    return {"enum": whole(target.raw_labels)} if target.classes else {"type": "number"}
+
+
+def whole(labels: list) -> list:
+    """A card's 2.0 is the model's 2, or its 2.0."""
+    return [int(one) if isinstance(one, float) and one.is_integer() else one for one in labels]
+
+
+def parts_of(serving: Serving | None) -> dict[str, Any]:
+    """What goes with a prediction."""
+    label, probabilities = {"type": "string"}, {"type": "object", "additionalProperties": {"type": "number"}}
+    if serving and serving.targets:
+        label, probabilities = by_target(serving, label), by_target(serving, probabilities)
+    return {"label": label, "probabilities": probabilities}
+
+
+def by_target(serving: Serving, part: dict[str, Any]) -> dict[str, Any]:
+    names = [target.name for target in serving.targets]
+    return {"type": "object", "properties": dict.fromkeys(names, part), "required": names}
 
 
 def row_of(serving: Serving | None) -> dict[str, Any]:
-    """A number for each feature of the card, in its order and within its range."""
+    """What each feature of the card may be: in its order, or by name."""
     if serving is None:
-        return {"type": "array", "items": {"type": "number"}}
-    items = []
-    for feature, low, high in zip(serving.card.features, serving.minimum, serving.maximum, strict=True):
-        title = f"{feature.name} ({feature.unit})" if feature.unit else feature.name
-        bounds = {name: n for name, n in (("minimum", low), ("maximum", high)) if isfinite(n)}
-        items.append({"type": "number", "title": title} | bounds)
-    return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+        return {"anyOf": [{"type": "array"}, {"type": "object"}]}
+    items = [
+        feature_of(feature, low, high)
+        for feature, low, high in zip(serving.card.features, serving.minimum, serving.maximum, strict=True)
+    ]
+    named = dict(zip(serving.features, items, strict=True))
+    return {
+        "anyOf": [
+            {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)},
+            {"type": "object", "properties": named, "required": [*named], "additionalProperties": False},
+        ]
+    }
 
 
-def shape_of(serving: Serving | None) -> dict[str, Any]:
-    """The shape of a tensor of rows: how many rows, how many features."""
+def feature_of(feature: Feature, low: float, high: float) -> dict[str, Any]:
+    """A number within its range, or a category; or null, where it may be missing."""
+    title = {"title": f"{feature.name} ({feature.unit})" if feature.unit else feature.name}
+    missing = feature.may_be_missing
+    if feature.categories:
+        return title | {
+            "enum": [*feature.categories, *whole(feature.labels or []), *([None] if missing else [])]
+        }
+    bounds = {name: n for name, n in (("minimum", low), ("maximum", high)) if isfinite(n)}
+    return {"type": ["number", "null"] if missing else "number"} | title | bounds
+
+
+def tensor_of(serving: Serving | None) -> dict[str, Any]:
+    """What a tensor of rows may be called, what it is of, and its shape: how many rows, how many features."""
+    rows = {"type": "integer", "minimum": 1}
+    if serving and serving.has_categories:
+        types = sorted({*inference.INPUT_TYPES, inference.TEXT, inference.TRUTH})
+        shape = {"type": "array", "prefixItems": [rows, {"const": 1}], "minItems": 1, "maxItems": 2}
+        return {"name": {"enum": serving.features}, "shape": shape, "datatype": {"enum": types}}
+    number = {"type": "number" if serving is None or serving.is_plain else ["number", "null"]}
+    many = {"type": "array", "items": {"anyOf": [number, {"type": "array", "items": number}]}}
     columns = {"const": len(serving.features)} if serving else {"type": "integer", "minimum": 1}
-    items = [{"type": "integer", "minimum": 1}, columns]
-    return {"type": "array", "prefixItems": items, "minItems": 2, "maxItems": 2}
+    shape = {"type": "array", "prefixItems": [rows, columns], "minItems": 2, "maxItems": 2}
+    return {
+        "name": {"const": "features"},
+        "shape": shape,
+        "datatype": {"enum": sorted(inference.INPUT_TYPES)},
+        "data": {"title": "Data"} | many,
+    }
 
 
 def header_refs(*names: str) -> dict[str, Any]:

@@ -3,26 +3,29 @@
 import asyncio
 from collections.abc import Awaitable
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SkipValidation
 
 from apps.service.batching import Outcome
 from apps.service.bodies import Answer, Body
 from apps.service.model import INLINE_ROWS, Serving
 from apps.service.problems import Problem
+from apps.service.rows import MANY, ONE, Row, check_features
 
 CACHED_ROWS = 64  # of a request whose result may be kept: larger ones hardly ever come twice
 
 
 class PredictRequest(Body):
-    features: list[float]
-    shape: ClassVar[str] = '{"features": [numbers]}'
+    """`features` in the card's order, or by their names."""
+
+    features: Annotated[Row, SkipValidation]  # which `check_features` does
+    shape: ClassVar[str] = ONE
 
 
 class BatchRequest(Body):
-    instances: list[list[float]]
-    shape: ClassVar[str] = '{"instances": [[numbers], ...]}'
+    instances: Annotated[list[Row], SkipValidation]
+    shape: ClassVar[str] = MANY
 
 
 class ModelVersion(BaseModel):
@@ -31,11 +34,12 @@ class ModelVersion(BaseModel):
 
 
 class PredictAnswer(Answer):
-    """`label` and `probabilities` (by class) are a classifier's only."""
+    """`label` and `probabilities` (by class) are a classifier's only. Where a model has several targets, they
+    are by target, and `prediction` holds a list. The OpenAPI document says what the served model gives."""
 
     prediction: list[Any]
-    label: str | None = None
-    probabilities: dict[str, float] | None = None
+    label: Any = None  # str | dict[str, str], which pydantic would try one after the other
+    probabilities: Any = None  # dict[str, float] | dict[str, dict[str, float]]
     model: ModelVersion
     request_id: str
 
@@ -44,8 +48,8 @@ class BatchAnswer(Answer):
     """One entry for each row, in the order of the rows."""
 
     prediction: list[Any]
-    label: list[str] | None = None
-    probabilities: list[dict[str, float]] | None = None
+    label: list[Any] | None = None
+    probabilities: list[Any] | None = None
     model: ModelVersion
     request_id: str
 
@@ -60,16 +64,14 @@ class Predictor:
         self._service, self._context, self.serving = service, context, serving
         context.version = serving.full_name
 
-    def predict_one(self, features: list[float]) -> Outcome:
+    def predict_one(self, features: Row) -> Outcome:
         """The answer for one row. Raises Problem where it is no row of this model's, or the model fails or
         takes too long."""
-        check_features([features], self.serving, one=True)
-        return self._predict([features])
+        return self._predict(check_features([features], self.serving, one=True))
 
-    def predict(self, rows: list[list[float]]) -> Outcome:
+    def predict(self, rows: list[Row]) -> Outcome:
         """The answers for up to MAX_BATCH_ROWS rows, all or none of them. Raises Problem."""
-        self._check(rows)
-        return self._predict(rows)
+        return self._predict(self._check(rows))
 
     def _predict(self, rows: list[list[float]]) -> Outcome:
         started, trace = perf_counter(), self._context.trace
@@ -81,7 +83,7 @@ class Predictor:
             else:
                 outcome = cache.recall(self._context, self.serving, rows, self._compute, self._timeout)
             trace.lap("wait", ago=outcome.seconds)
-        return self._count(started, outcome)
+        return self._count(started, rows, outcome)
 
     def _compute(self, rows: list[list[float]], seconds: float | None = None) -> Outcome:
         serving, future = self.serving, None
@@ -96,21 +98,23 @@ class Predictor:
         except Exception as error:
             raise self._failed(error) from None
 
-    def _check(self, rows: list[list[float]]) -> None:
+    def _check(self, rows: list[Row]) -> list[list[float]]:
         limit = self._service.settings.max_batch_rows
         if not rows:
             raise Problem("invalid-input", f"expected from 1 to {limit} rows, got none")
         if len(rows) > limit:
             raise Problem("too-many-rows", f"expected at most {limit} rows")
-        check_features(rows, self.serving)
+        return check_features(rows, self.serving)
 
-    def _count(self, started: float, outcome: Outcome) -> Outcome:
-        serving = self.serving
+    def _count(self, started: float, rows: list[list[float]], outcome: Outcome) -> Outcome:
+        service, serving, seconds = self._service, self.serving, perf_counter() - started
         if serving.classes:
             labels = [serving.class_of[found] for found in outcome.predictions]
         else:
             labels = [""] * len(outcome.predictions)
-        self._service.metrics.predicted(serving.name, serving.version, labels, perf_counter() - started)
+        service.metrics.predicted(serving.name, serving.version, labels, seconds)
+        for call in service.on_predicted:
+            call(self._context, serving, rows, outcome, seconds)
         return outcome
 
     @property
@@ -122,10 +126,16 @@ class Predictor:
         self._service.log.warning(
             "prediction failed", request_id=self._context.request_id, error=type(error).__name__
         )
+        self._tell_failed()
         return Problem("prediction-failed", "the model cannot predict from these features")
 
     def _too_slow(self) -> Problem:
+        self._tell_failed()
         return Problem("prediction-timeout", f"the model did not answer within {self._timeout:g} seconds")
+
+    def _tell_failed(self) -> None:
+        if self._service.registry is not None:
+            self._service.registry.rollout.failed(self.serving)
 
 
 class AsyncPredictor(Predictor):
@@ -133,13 +143,11 @@ class AsyncPredictor(Predictor):
 
     __slots__ = ()
 
-    def predict_one(self, features: list[float]) -> Awaitable[Outcome]:
-        check_features([features], self.serving, one=True)
-        return self._predict([features])
+    def predict_one(self, features: Row) -> Awaitable[Outcome]:
+        return self._predict(check_features([features], self.serving, one=True))
 
-    def predict(self, rows: list[list[float]]) -> Awaitable[Outcome]:
-        self._check(rows)
-        return self._predict(rows)
+    def predict(self, rows: list[Row]) -> Awaitable[Outcome]:
+        return self._predict(self._check(rows))
 
     async def _predict(self, rows: list[list[float]]) -> Outcome:
         started, trace = perf_counter(), self._context.trace
@@ -152,7 +160,7 @@ class AsyncPredictor(Predictor):
                 recall = cache.recall_from_loop
                 outcome = await recall(self._context, self.serving, rows, self._compute, self._timeout)
             trace.lap("wait", ago=outcome.seconds)
-        return self._count(started, outcome)
+        return self._count(started, rows, outcome)
 
     async def _compute(self, rows: list[list[float]], seconds: float | None = None) -> Outcome:
         serving = self.serving
@@ -172,6 +180,15 @@ class AsyncPredictor(Predictor):
 
 def answer_one(outcome: Outcome, serving: Serving, request_id: str) -> PredictAnswer:
     """The outcome of one row, as it is sent."""
+    if serving.targets:
+        labels, by_target = of_targets(outcome, serving)
+        return PredictAnswer(
+            prediction=outcome.predictions,
+            label=labels and labels[0],
+            probabilities=by_target and by_target[0],
+            model=identity(serving),
+            request_id=request_id,
+        )
     shares = outcome.probabilities
     return PredictAnswer(
         prediction=outcome.predictions,
@@ -184,6 +201,15 @@ def answer_one(outcome: Outcome, serving: Serving, request_id: str) -> PredictAn
 
 def answer_all(outcome: Outcome, serving: Serving, request_id: str) -> BatchAnswer:
     """The outcome of several rows, as it is sent."""
+    if serving.targets:
+        labels, by_target = of_targets(outcome, serving)
+        return BatchAnswer(
+            prediction=outcome.predictions,
+            label=labels,
+            probabilities=by_target,
+            model=identity(serving),
+            request_id=request_id,
+        )
     shares = outcome.probabilities
     return BatchAnswer(
         prediction=outcome.predictions,
@@ -194,34 +220,29 @@ def answer_all(outcome: Outcome, serving: Serving, request_id: str) -> BatchAnsw
     )
 
 
+def of_targets(outcome: Outcome, serving: Serving) -> tuple[list[dict] | None, list[dict] | None]:
+    """Labels and probabilities of each row, by target: None where they are no classes, or there are none."""
+    targets = serving.targets
+    if not targets[0].classes:
+        return None, None
+    names = [dict(zip(target.raw_labels, target.classes, strict=True)) for target in targets]
+    labels = [
+        {target.name: name[raw] for target, name, raw in zip(targets, names, row, strict=True)}
+        for row in outcome.predictions
+    ]
+    if outcome.probabilities is None:
+        return labels, None
+    return labels, [
+        {
+            target.name: dict(zip(target.classes, shares, strict=True))
+            for target, shares in zip(targets, row, strict=True)
+        }
+        for row in outcome.probabilities
+    ]
+
+
 def identity(serving: Serving) -> ModelVersion:
     """The model's name and version, made once for each model."""
     if serving.identity is None:
         serving.identity = ModelVersion(name=serving.name, version=serving.version)
     return serving.identity
-
-
-def check_features(rows: list[list[float]], serving: Serving, one: bool = False, first: int = 0) -> None:
-    """Raises Problem unless every row has a number for each feature of the card, within its range. `first` is
-    the number of the first row."""
-    count = len(serving.features)
-    for number, row in enumerate(rows, first):
-        where = "" if one else f" in row {number}"
-        if len(row) != count:
-            raise Problem(
-                "invalid-input",
-                f"expected {count} features{where} ({', '.join(serving.features)}), got {len(row)}",
-                reason="wrong-length",
-            )
-        for value, low, high in zip(row, serving.minimum, serving.maximum, strict=True):
-            if not low <= value <= high:
-                place = next(
-                    place
-                    for place, found in enumerate(row)
-                    if not serving.minimum[place] <= found <= serving.maximum[place]
-                )
-                raise Problem(
-                    "out-of-range",
-                    f"expected {serving.features[place]} from {serving.minimum[place]:g} "
-                    f"to {serving.maximum[place]:g}{where}, got one outside",
-                )

@@ -97,7 +97,7 @@ KINDS = {
             404,
             "Unknown model",
             "This server does not serve a model of that name and version.",
-            "The models that it serves are listed at /models.",
+            "The models that it serves are listed at /models, language models at /v1/models.",
         ),
         Kind(
             "unknown-job",
@@ -106,6 +106,15 @@ KINDS = {
             "There is no job of this id, or it is not yours, or it ended so long ago that it was cleared "
             "away (JOBS_KEEP_SECONDS).",
             "Your jobs are listed at /jobs.",
+        ),
+        Kind(
+            "unknown-prediction",
+            404,
+            "Unknown prediction",
+            "No prediction of this id is in the log, or it is not yours, or so old that it was cleared away "
+            "(PREDICTION_LOG_KEEP_SECONDS).",
+            "Send the request_id of an answer, which its header X-Request-ID has too, and for a batch the "
+            "row's number.",
         ),
         Kind(
             "method-not-allowed",
@@ -135,6 +144,15 @@ KINDS = {
             "Idempotency conflict",
             "A job with this Idempotency-Key exists, and something else was sent for it.",
             "Use another key for another job.",
+        ),
+        Kind(
+            "model-refused",
+            409,
+            "Model refused",
+            "The version cannot be served, or the registry does not let it be changed so: its files are not "
+            "those that were registered, it answers otherwise than when it was exported, or it takes other "
+            "features than the model that is served, which goes on.",
+            "The detail says which. Train again, register what that gives, and activate it.",
         ),
         Kind(
             "content-too-large",
@@ -253,12 +271,107 @@ KINDS = {
             RETRY,
         ),
         Kind(
+            "registry-unavailable",
+            503,
+            "Registry unavailable",
+            "The registry of models, or the folder that models are fetched into, does not answer. What is "
+            "served goes on.",
+            "Try again. The operator's log says more; /models/{name}/versions tells what is known.",
+            (("Retry-After", "5"),),
+        ),
+        Kind(
+            "feedback-unavailable",
+            503,
+            "Feedback unavailable",
+            "The database of predictions does not answer. Predictions are answered all the same.",
+            "Try again. The operator's log says more.",
+            RETRY,
+        ),
+        Kind(
             "prediction-timeout",
             503,
             "Prediction timeout",
             "The model did not answer in time (PREDICT_TIMEOUT_SECONDS).",
             "Try again, with fewer rows if there were many.",
             RETRY,
+        ),
+        Kind(
+            "explanation-unavailable",
+            409,
+            "Explanation unavailable",
+            "The model that is served cannot be explained: its card does not tell how its training data were "
+            "distributed, or it has several outputs.",
+            "Adopt the model together with a table of its training rows, as the page on explanations shows.",
+        ),
+        Kind(
+            "explanation-busy",
+            503,
+            "Explanation busy",
+            "As many explanations as may wait are waiting.",
+            "Try again after the time in Retry-After. Predictions are not held up by it.",
+            RETRY,
+        ),
+        Kind(
+            "explanation-timeout",
+            503,
+            "Explanation timeout",
+            "Time ran out (EXPLAIN_SECONDS) before enough was known to say anything: the model is slow, or "
+            "others were being explained.",
+            "Try again; for a slow model, the operator may raise EXPLAIN_SECONDS.",
+            RETRY,
+        ),
+        Kind(
+            "prompt-too-long",
+            400,
+            "Prompt too long",
+            "The prompt has more tokens than the model takes (GENERATION_CONTEXT), or than its sender may "
+            "ever use at a time (GENERATION_CALLER_TOKENS, GENERATION_TENANT_TOKENS).",
+            "Shorten it, or leave out the chat's oldest messages.",
+        ),
+        Kind(
+            "content-refused",
+            400,
+            "Content refused",
+            "The prompt holds something that the rules of this server do not allow.",
+            "Ask for something else. Which rule it was stands in the answer, what it found does not.",
+        ),
+        Kind(
+            "generation-busy",
+            503,
+            "Generation busy",
+            "As many texts as may wait for the language model are waiting (GENERATION_QUEUE).",
+            "Try again after the seconds in Retry-After.",
+            RETRY,
+        ),
+        Kind(
+            "usage-unavailable",
+            503,
+            "Usage unavailable",
+            "The database of what was used does not answer. What is used meanwhile is written later.",
+            "Try again. The operator's log says more.",
+            RETRY,
+        ),
+        Kind(
+            "generation-failed",
+            502,
+            "Generation failed",
+            "The language model, or the server that runs it, has failed.",
+            "Try again; if it goes on, look at this server's log and at GENERATION_URL.",
+        ),
+        Kind(
+            "generation-timeout",
+            504,
+            "Generation timeout",
+            "The text did not come in time (GENERATION_FIRST_TOKEN_SECONDS, GENERATION_SECONDS).",
+            "Ask for fewer tokens, or when fewer people do.",
+        ),
+        Kind(
+            "insufficient-storage",
+            507,
+            "Insufficient storage",
+            "The disk of the registry, or of the folder that models are fetched into, is full. Nothing of "
+            "what was to be written is left.",
+            "For the operator: free some space. Then send the request again.",
         ),
     ]
 }
@@ -335,8 +448,21 @@ def invalid() -> Problem:
     return Problem("invalid-input", "expected what this route takes, as its page at /docs says")
 
 
-def render(problem: Problem, request_id: str, v2: bool = False) -> bytes:
-    """The body: RFC 9457's members, the request's id, and for the Open Inference Protocol its `error`."""
+def openai_error(problem: Problem) -> dict[str, object]:
+    """What OpenAI's API tells of an error. https://platform.openai.com/docs/guides/error-codes"""
+    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    kind = kinds.get(problem.status, "invalid_request_error" if problem.status < 500 else "server_error")
+    return {"message": problem.detail, "type": kind, "param": None, "code": problem.kind.slug}
+
+
+def render(problem: Problem, request_id: str, route: str = "") -> bytes:
+    """The body: RFC 9457's members, the request's id, and on the routes of the Open Inference Protocol and of
+    OpenAI's API their `error`."""
+    error = {}
+    if route.startswith("/v2"):
+        error = {"error": problem.detail}
+    elif route.startswith("/v1"):
+        error = {"error": openai_error(problem)}
     return msgspec.json.encode(
         {
             "type": problem.type,
@@ -345,7 +471,7 @@ def render(problem: Problem, request_id: str, v2: bool = False) -> bytes:
             "detail": problem.detail,
             "instance": f"/requests/{request_id}",
             "request_id": request_id,
-            **({"error": problem.detail} if v2 else {}),
+            **error,
             **problem.members,
         }
     )

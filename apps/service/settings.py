@@ -52,6 +52,20 @@ def rates(text: str) -> str:
     return ",".join(parts)
 
 
+def token_quotas(text: str) -> str:
+    """How many tokens in how long, with commas between. Raises ValueError for what is none."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    units = [part.partition("/")[2] for part in parts]
+    if not all(re.fullmatch(r"[1-9]\d{0,11}/(minute|hour|day)", part) for part in parts) or len(
+        set(units)
+    ) < len(units):
+        raise ValueError(
+            "expected 20000/minute, or 20000/minute,200000/day: numbers below 10^12, each of another one of "
+            "minute, hour and day"
+        )
+    return ",".join(parts)
+
+
 def networks(text: str) -> str:
     """Addresses and networks, with commas between. Raises ValueError for what is none."""
     for part in text.split(","):
@@ -84,7 +98,31 @@ def broker_address(text: str) -> str:
     return text
 
 
+def model_uri(text: str) -> str:
+    """Raises ValueError for what is none: no address of the web or of a file is."""
+    name = r"[a-z0-9][a-z0-9._-]{0,63}"
+    if not re.fullmatch(
+        rf"models:/{name}(@(?!(active|pinned|followed)$){name}|/[1-9]\d{{0,8}})", text, re.ASCII
+    ):
+        raise ValueError(
+            "expected models:/NAME@ALIAS, such as models:/iris@champion, or models:/NAME/VERSION"
+        )
+    return text
+
+
+ModelUri = Annotated[str, AfterValidator(model_uri)]
 Rates = Annotated[str, AfterValidator(rates)]
+TokenQuotas = Annotated[str, AfterValidator(token_quotas)]
+
+
+def language_model(text: str) -> str:
+    """A model by its name, or the file of one. Raises ValueError for what is neither."""
+    if text not in ("auto", "smollm2", "tiny") and not text.endswith(".gguf"):
+        raise ValueError("expected auto, smollm2, tiny, or a file such as models/mine.gguf")
+    return text
+
+
+LanguageModelName = Annotated[str, AfterValidator(language_model)]
 BrokerAddress = Annotated[str, AfterValidator(broker_address)]
 RedisAddress = Annotated[str, AfterValidator(redis_address)]
 Networks = Annotated[str, AfterValidator(networks)]
@@ -119,9 +157,48 @@ class Settings(BaseSettings):
     model_format: Literal["auto", "onnx", "skops", "joblib"] = Field(
         "auto", description="which of the model's files answers; `auto`: the fastest that is there"
     )
+    model_uri: ModelUri | None = Field(
+        None,
+        description="a model of the registry, followed in place of `MODEL_PATH`: `models:/iris@champion`, "
+        "or one version of it, `models:/iris/3`",
+    )
+    mlflow_tracking_uri: str | None = Field(
+        None,
+        description="with `MODEL_URI`: the registry, as MLflow writes it: `http://127.0.0.1:5001`; unset: a "
+        "SQLite file in `REGISTRY_FOLDER`",
+        repr=False,
+    )
+    registry_folder: Path | None = Field(
+        None, description="the registry that is on this machine; unset: `.kit/registry` in the project"
+    )
+    model_store: Path = Field(
+        Path(".kit/store"),
+        description="with `MODEL_URI`: the folder that models are fetched into, and served from; servers of "
+        "one machine share it",
+    )
+    model_sources: str = Field(
+        "",
+        description="with `MODEL_URI`: from where a model's files may come: beginnings of addresses, with "
+        "commas between, such as `s3://models/`; unset: from the registry's own folder or server alone",
+    )
+    models_folder: Path = Field(
+        Path("models"), description="with `MODEL_URI`: where the models lie that may be registered, by name"
+    )
+    registry_seconds: Seconds = Field(
+        1, description="with `MODEL_URI`: how often the registry is asked; no request waits for it"
+    )
+    rollout: Literal["off", "canary", "shadow"] = Field(
+        "off",
+        description="with `MODEL_URI`: what the challenger does until `PUT /models/{name}/rollout` says "
+        "otherwise: `canary`: it answers some callers; `shadow`: it is asked afterwards, and compared",
+    )
+    canary_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        10, description="with a canary: of the callers, how many the challenger answers"
+    )
     server: Literal["waitress", "granian"] = Field(
         "waitress",
-        description="what serves Flask; `granian` is faster and wants a proxy in front that buffers",
+        description="what serves Flask; `granian` is faster, wants a proxy in front that buffers, and does "
+        "not go with `GENERATION=on`",
     )
     workers: Count = Field(1, description="processes that answer, each with the limits to itself")
     metrics_port: Port | None = Field(
@@ -140,6 +217,11 @@ class Settings(BaseSettings):
     request_timeout_seconds: Seconds = Field(10, description="a request that arrives more slowly gets 408")
     predict_timeout_seconds: Seconds = Field(5, description="a prediction that takes longer gets 503")
     keep_alive_seconds: Seconds = Field(15, description="an idle connection is closed after this time")
+    heartbeat_seconds: Seconds = Field(
+        15,
+        description="a stream that has nothing to send says so often that it lives, for proxies that cut off "
+        "what is silent; a WebSocket whose client does not answer a ping for so long is closed",
+    )
     drain_seconds: Pause = Field(
         0,
         description="told to stop: not ready, and still accepting, for this long, so that a load balancer "
@@ -171,8 +253,9 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         None,
-        description="the database of accounts and of jobs, as SQLAlchemy writes it; unset: SQLite files in "
-        "`ACCESS_PATH` and `JOBS_FOLDER`",
+        description="the database of accounts, of jobs, of what generation used and of predictions, as "
+        "SQLAlchemy writes it; unset: SQLite files in `ACCESS_PATH`, `JOBS_FOLDER`, `GENERATION_FOLDER` and "
+        "`PREDICTION_LOG_FOLDER`",
         repr=False,
     )
     jwt_secret: str | None = Field(
@@ -225,6 +308,15 @@ class Settings(BaseSettings):
         "believed",
     )
 
+    explain: Literal["on", "off"] = Field(
+        "off", description="`on`: `/explain` tells what each feature did to an answer"
+    )
+    explain_seconds: Seconds = Field(
+        2,
+        description="how long an explanation may take, waiting included; what is known by then is answered, "
+        "with how exact it is",
+    )
+
     jobs: Literal["on", "off"] = Field(
         "off", description="`on`: work may be left at `/jobs`, which workers (`python -m apps.worker`) do"
     )
@@ -266,6 +358,94 @@ class Settings(BaseSettings):
         8002, description="the port of a worker's probes and metrics, at `METRICS_HOST`; `0`: none"
     )
 
+    generation: Literal["on", "off"] = Field(
+        "off", description="`on`: a language model answers at `/v1`, as OpenAI's API has it"
+    )
+    generation_model: LanguageModelName = Field(
+        "auto",
+        description="`smollm2`: SmolLM2-135M-Instruct by llama.cpp; `tiny`: a model of the kit's own, which "
+        "knows characters only; `auto`: the first where it is installed, else the second; "
+        "`models/mine.gguf`: a GGUF file, by llama.cpp",
+    )
+    generation_url: Address | None = Field(
+        None,
+        description="a server that speaks OpenAI's API, such as vLLM, llama.cpp or Ollama at "
+        "`http://127.0.0.1:8080/v1`, which generates in this one's place",
+    )
+    generation_key: str | None = Field(None, description="the key for `GENERATION_URL`", repr=False)
+    generation_remote_model: str | None = Field(
+        None, description="which of the models of `GENERATION_URL`; unset: the only one that it has"
+    )
+    generation_slots: Count = Field(4, description="texts that are generated at a time")
+    generation_threads: Count = Field(1, description="threads in which llama.cpp computes")
+    generation_context: Count = Field(2048, description="tokens of a prompt and its answer together")
+    generation_max_tokens: Count = Field(1024, description="tokens of an answer, at most")
+    generation_queue: int = Field(
+        16, ge=0, description="texts that may wait for a slot; more of them get 503 with `Retry-After`"
+    )
+    generation_first_token_seconds: Seconds = Field(
+        30, description="a generation without a token for so long ends with `generation-timeout`"
+    )
+    generation_seconds: Seconds = Field(120, description="a generation that takes longer ends with one too")
+    generation_write_seconds: Seconds = Field(
+        10, description="a client that takes nothing of its stream for so long is cut off"
+    )
+    generation_moderation: Literal["on", "off"] = Field(
+        "on", description="`off`: prompts and answers are not looked at, and go as they are"
+    )
+    generation_blocked_words: Path | None = Field(
+        None,
+        description="a text file of words, one a line, that are neither asked for nor told; unset: a few of "
+        "the kit's own",
+    )
+    generation_classifier: Literal["on", "off"] = Field(
+        "off",
+        description="whether a trained classifier judges sentences: `alt-profanity-check`, whose model is a "
+        "pickle, and which takes 1.5 seconds at the start and 150 MB",
+    )
+    generation_classifier_threshold: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="the probability from which on the classifier refuses a sentence"
+    )
+    generation_redaction: Literal["patterns", "presidio", "off"] = Field(
+        "patterns",
+        description="what personal data is replaced: `patterns`: e-mail addresses, phone numbers, cards, "
+        "IBANs; `presidio`: names of people and places too, where `presidio-analyzer` is installed",
+    )
+
+    generation_caller_tokens: TokenQuotas = Field(
+        "",
+        description="how many tokens each caller may use, its prompts' and its answers': "
+        "`20000/minute,200000/day`, from one turn of the clock to the next, in UTC; unset: any number",
+    )
+    generation_tenant_tokens: TokenQuotas = Field(
+        "", description="the same for all callers of one tenant together"
+    )
+    generation_prices: Path | None = Field(
+        None,
+        description="what tokens cost, as a TOML file; unset: `apps/service/generation/prices.toml`, which "
+        "shows how one looks",
+    )
+    generation_folder: Path = Field(
+        Path(".kit/generation"),
+        description="what was used, as a SQLite file; servers of one machine share it",
+    )
+
+    prediction_log: Literal["on", "off"] = Field(
+        "off",
+        description="`on`: predictions are written to a database, without their features, the truth about "
+        "them may be told at `/feedback`, and quality and drift are reported",
+    )
+    prediction_log_features: Literal["on", "off"] = Field(
+        "off", description="with `PREDICTION_LOG=on`: whether the features of each row are written too"
+    )
+    prediction_log_folder: Path = Field(
+        Path(".kit/predictions"),
+        description="the log of predictions, as a SQLite file; servers of one machine share it",
+    )
+    prediction_log_keep_seconds: Count = Field(
+        30 * 86400, description="how long a prediction and what was counted of it are kept"
+    )
+
     @property
     def guarded(self) -> bool:
         return self.access == "on"
@@ -279,6 +459,32 @@ class Settings(BaseSettings):
     def cached(self) -> bool:
         """Whether results are kept."""
         return self.cache == "on"
+
+    @property
+    def follows(self) -> bool:
+        """Whether the model is a registry's."""
+        return self.model_uri is not None
+
+    @property
+    def explains(self) -> bool:
+        """Whether predictions are explained."""
+        return self.explain == "on"
+
+    @property
+    def generates(self) -> bool:
+        """Whether there is a language model."""
+        return self.generation == "on"
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether tokens are counted."""
+        return self.generates and bool(self.generation_caller_tokens or self.generation_tenant_tokens)
+
+    @property
+    def streams(self) -> int:
+        """How many generations there may be, those that wait included: where each holds a thread, so many
+        more."""
+        return self.generation_slots + self.generation_queue if self.generates else 0
 
     @property
     def exporter_port(self) -> int:

@@ -72,6 +72,11 @@ class Answers:
 
         return call
 
+    def names_in(self, name: str) -> set[str]:
+        """The names that the function called `name` uses, and those that functions inside it use."""
+        code = getattr(self[name], "__code__", None)
+        return _names_in(code) if code else set()
+
     def not_tried_if_cell_is(self, starter: str):
         """NotTried where the cell is still the one the lesson came with (comments and spaces aside)."""
         if not self.cell or _code(self.cell) == _code(starter):
@@ -87,6 +92,11 @@ def shown(value) -> str:
     except Exception:
         text = "an object that cannot be printed"
     return text if isinstance(value, (bool, int, float, type(None))) else f"{text} (a {type(value).__name__})"
+
+
+def _names_in(code) -> set[str]:
+    inside = (constant for constant in code.co_consts if hasattr(constant, "co_names"))
+    return set(code.co_names).union(*map(_names_in, inside))
 
 
 def _arguments(args, kwargs) -> str:

@@ -80,6 +80,7 @@ KINDS = {
     "ui": Kind(("-m", "streamlit", "run", "ui/app.py", *_PAGE), 8501, "/_stcore/health"),
     "lab": Kind(("-m", "jupyterlab", *_LAB), 8888, "/api", grace=8, own_group=True),
     "book": Kind(_BOOK, 8600, "/"),
+    "registry": Kind(("-m", "model_training.registry.releases", "serve", "{port}"), 5050, "/health"),
 }
 STEPS = ("def", "async_def", "batched", "onnx")  # those that lesson 08 takes
 KINDS |= {f"fastapi_{step}": _step(f"fastapi_{step}") for step in STEPS}

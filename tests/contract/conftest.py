@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import joblib
@@ -5,6 +6,8 @@ import numpy as np
 import pytest
 from classroom.servers import Server
 from granian_limits import GRANIAN, reason
+from language_doors import Door, doors_with
+from pairs import FULL
 from waiting_model import WaitingSum, environment
 
 from model_training.adopt import adopt
@@ -32,6 +35,20 @@ def waiting_env(tmp_path_factory: pytest.TempPathFactory, holding: Path) -> dict
     joblib.dump(WaitingSum().fit(rows, rows.sum(axis=1)), root / "waiting.pkl")
     adopt(root / "waiting.pkl", "waiting", None, root)
     return environment(root / "models" / "waiting", holding)
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Door]]:
+    """Both full servers with a language model, two slots and two places to wait."""
+    env = {"GENERATION_SLOTS": "2", "GENERATION_QUEUE": "2", "GENERATION_MAX_TOKENS": "1000"}
+    env["GENERATION_FOLDER"] = str(tmp_path_factory.mktemp("generation"))
+    with doors_with(env) as found:
+        yield {door.name: door for door in found}
+
+
+@pytest.fixture(params=FULL)
+def door(request: pytest.FixtureRequest, doors: dict[str, Door]) -> Door:
+    return doors[request.param]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

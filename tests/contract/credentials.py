@@ -86,9 +86,9 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def eventually(true) -> bool:
+def eventually(true, seconds: float = 20) -> bool:
     """Whether it becomes true within the seconds that a revocation may take."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         if true():
             return True

@@ -25,7 +25,7 @@ LOGGED = {
     "ms": lambda found: isinstance(found, float) and found >= 0,
     "request_id": REQUEST_ID,
     "trace_id": lambda found: re.fullmatch(r"[0-9a-f]{32}", found),
-    "model": lambda found: re.fullmatch(r"iris [0-9a-f]+", found),
+    "model": lambda found: re.fullmatch(r"(iris|penguins) [0-9a-f]+", found),
     "problem": lambda found: re.fullmatch(r"[a-z-]+", found),
 }  # fmt: skip
 _pages: set[tuple[str, str]] = set()

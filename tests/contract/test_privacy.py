@@ -14,6 +14,7 @@ from collector import Collector, collecting
 from credentials import bearer
 from pairs import FULL
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.sync.client import connect
 
 from apps.service.access.accounts import Accounts
 
@@ -31,10 +32,12 @@ class Run:
         self.secrets = {WORD, PASSWORD, "horse", str(OUTSIDE), *map(str, FEATURES)}
         self.statuses: set[int] = set()
         self.server, self.name = server, f"bob-{server.name}"
-        accounts.add(self.name, ["predict"], password=PASSWORD)
+        accounts.add(self.name, ["predict", "generate"], password=PASSWORD)
         self.ask_for_tokens()
         self.use_them()
         self.send_what_is_refused()
+        self.give_feedback()
+        self.generate()
 
     def send(self, method: str, path: str, **options) -> httpx.Response:
         answer = self.server.request(method, path, **options)
@@ -69,7 +72,7 @@ class Run:
         asked = {"label": f"{WORD}-label", "scopes": ["predict"]}
         made = self.send("POST", "/keys", json=asked, headers=self.newest).json()
         key = {"X-API-Key": self.keep(made["key"])}
-        self.secrets.add(made["key"].rpartition("_")[2])
+        self.secrets.add(made["key"].split("_", 2)[2])
         for credentials in (self.access, key):
             assert self.predict(credentials, {"features": FEATURES}).status_code == 200
             self.send("POST", "/predict/batch", json={"instances": [FEATURES]}, headers=credentials)
@@ -84,6 +87,49 @@ class Run:
         self.send("DELETE", f"/keys/{made['prefix']}", headers=self.newest)
         self.send("DELETE", f"/keys/{WORD}-prefix", headers=self.newest)
         self.send("POST", "/keys", json={**asked, "scopes": [f"{WORD}-scope"]}, headers=self.newest)
+
+    def give_feedback(self) -> None:
+        id = self.predict(self.newest, {"features": FEATURES}).json()["request_id"]
+        for truth in (
+            {"label": f"{WORD}-label"},
+            {"label": "setosa", WORD: WORD},
+            {"value": OUTSIDE},
+            {"label": [f"{WORD}-label"]},
+        ):
+            answer = self.send("POST", "/feedback", json={"request_id": id} | truth, headers=self.newest)
+            assert answer.status_code == 400
+        told = {"request_id": id, "label": "setosa"}
+        assert self.send("POST", "/feedback", json=told, headers=self.newest).status_code == 200
+        told["request_id"] = f"{WORD}-id"
+        assert self.send("POST", "/feedback", json=told, headers=self.newest).status_code == 404
+        for path in ("/models/iris/quality", "/models/iris/drift"):
+            assert self.send("GET", path, headers=self.newest).status_code == 200
+            for query in (f"?hours={WORD}", f"?version={WORD}", f"?{WORD}={WORD}"):
+                self.send("GET", path + query, headers=self.newest)
+            self.send("GET", path.replace("iris", WORD), headers=self.newest)
+
+    def generate(self) -> None:
+        chat, card = "/v1/chat/completions", self.keep("4111111111111111")
+        for text in (f"{WORD} says", f"my card is {card}, {WORD}", f"what a bastard, {WORD}", " "):
+            for stream in (False, True):
+                body = {"max_tokens": 3, "stream": stream}
+                messages = [{"role": "system", "content": WORD}, {"role": "user", "content": text}]
+                self.send("POST", chat, json=body | {"messages": messages}, headers=self.newest)
+                self.send("POST", "/v1/completions", json=body | {"prompt": text}, headers=self.newest)
+        wrong = ({"messages": WORD}, {"messages": []}, {"prompt": WORD}, {WORD: WORD})
+        asked = {"messages": [{"role": "user", "content": WORD}]}
+        for body in (*wrong, *(asked | one for one in ({"model": WORD}, {"stop": [WORD] * 9}, {"n": WORD}))):
+            assert self.send("POST", chat, json=body, headers=self.newest).status_code in (400, 404)
+        long = {"messages": [{"role": "user", "content": f"{WORD} " * 3000}]}
+        assert self.send("POST", chat, json=long, headers=self.newest).status_code == 400
+        self.send("GET", f"/v1/usage?days={WORD}", headers=self.newest)
+        with connect(
+            self.server.url.replace("http", "ws", 1) + "/v1/chat/ws", additional_headers=self.newest
+        ) as socket:
+            for message in (WORD, {"type": WORD}, {"type": "chat", "request": asked | {"max_tokens": 3}}):
+                socket.send(json.dumps(message))
+                while "choices" in json.loads(socket.recv(60)):
+                    pass
 
     def predict(self, headers: dict, body: object = None, **options) -> httpx.Response:
         return self.send("POST", "/predict", json=body, headers=headers, **options)
@@ -138,6 +184,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, iris_root: Path) -> Iterator[
         env = {"ACCESS": "on", "ACCESS_PATH": str(folder), "MODEL_PATH": str(iris_root / "models" / "iris")}
         env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
         env |= {"LOG_FORMAT": "json", "LOG_LEVEL": "debug", "RATE_LIMITS": "token=100/minute"}
+        env |= {"GENERATION": "on", "GENERATION_FOLDER": str(folder)}
+        env |= {"PREDICTION_LOG": "on", "PREDICTION_LOG_FOLDER": str(folder / "predictions")}
         for name in FULL:
             port = str(free_port())
             with serve(name, env=env | {"METRICS_PORT": port}) as server:
@@ -146,7 +194,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, iris_root: Path) -> Iterator[
                 metrics.append(httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text)
     accounts.close()
     logs = [run.server.log.read_bytes() for run in runs]
-    yield {"runs": runs, "logs": logs, "metrics": metrics, "collector": collector}
+    kept = b"".join(path.read_bytes() for path in (folder / "predictions").iterdir())
+    yield {"runs": runs, "logs": logs, "metrics": metrics, "collector": collector, "predictions": [kept]}
 
 
 def test_the_run_met_every_class_of_status_on_both_servers_alike(told):
@@ -155,11 +204,12 @@ def test_the_run_met_every_class_of_status_on_both_servers_alike(told):
     assert fastapi >= {200, 201, 400, 401, 403, 404, 405, 413, 414, 415, 431, 501}
 
 
-@pytest.mark.parametrize("what", ["logs", "metrics", "traces"])
+@pytest.mark.parametrize("what", ["logs", "metrics", "traces", "predictions"])
 def test_nothing_that_was_sent_is_kept(told, what):
     kept = told["collector"].received if what == "traces" else told[what]
     kept = b"\n".join(part if isinstance(part, bytes) else part.encode() for part in kept).lower()
-    assert (b"predict" if what == "traces" else b"/keys/{prefix}") in kept
+    there = {"traces": b"predict", "predictions": b"setosa"}
+    assert there.get(what, b"/keys/{prefix}") in kept
     secrets = set().union(*(run.secrets for run in told["runs"]))
     assert [secret for secret in secrets if secret.lower().encode() in kept] == []
 

@@ -38,12 +38,27 @@ class Reader(io.BufferedReader):
         super().close()
 
 
+def connected(url: str, window: int | None = None) -> socket.socket:
+    """A socket; with a `window`, the system keeps about so many bytes that nobody has read."""
+    host, port = url.removeprefix("http://").split(":")
+    found = socket.socket()
+    found.settimeout(PATIENCE)
+    if window is not None:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    try:
+        found.connect((host, int(port)))
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
 class Connection:
     """One connection, for as many requests as the server lets it have."""
 
-    def __init__(self, url: str) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+    def __init__(self, url: str, window: int | None = None) -> None:
+        """`window`: bytes, more or less, that may be sent to it before it reads."""
+        self.socket = connected(url, window)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # every send a packet of its own
         self._reader = Reader(self.socket.makefile("rb", buffering=0))
 

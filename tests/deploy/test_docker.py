@@ -1,13 +1,17 @@
 """The images and the classroom, as far as they can be checked without building them."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -103,3 +107,39 @@ def test_a_browser_is_sent_where_the_servers_are_published():
         published = COMPOSE["services"][name]["ports"][0].rpartition(":")[0]
         assert told[f"{name.upper()}_PUBLIC_URL"] == f"http://{published}"
         assert told[f"{name.upper()}_URL"].startswith(f"http://{name}:")
+
+
+NOT_IN_THE_IMAGE = {  # what only a setting asks for that the image does not have, or only a training
+    *("granian", "presidio-analyzer", "alt-profanity-check", "xllamacpp", "gguf", "matplotlib", "skl2onnx"),
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "rooms"),
+    [("serving-env", ["apps", "model_training"]), ("ui-env", ["ui", "benchmarks/load"])],
+)
+def test_an_image_has_every_package_that_what_is_in_it_imports(environment, rooms):
+    listed = re.search(rf"AS {environment}\nRUN (.*?)(&&|\n(?! ))", DOCKERFILE, re.DOTALL)[1].replace(
+        "\\\n", " "
+    )
+    wanted = listed.partition("requirements.txt ")[2].replace('"', "").split()
+    brought = set()
+    while wanted:
+        asked = Requirement(wanted.pop())
+        name = canonicalize_name(asked.name)
+        if (name, *asked.extras) in brought:
+            continue
+        brought.add((name, *asked.extras))
+        for line in metadata.requires(name) or []:
+            needed = Requirement(line)
+            extras = asked.extras or {""}
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                wanted.append(str(needed).partition(";")[0])
+    brought = {name for name, *_ in brought} | NOT_IN_THE_IMAGE
+    packages = metadata.packages_distributions()
+    for path in [path for room in rooms for path in (ROOT / room).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for module in {name.split(".")[0] for name in names} & set(packages):
+                assert {canonicalize_name(one) for one in packages[module]} & brought, f"{path}: {module}"

@@ -14,6 +14,12 @@ import httpx
 import pytest
 from classroom.servers import free_port, serve
 
+from apps.service.generation.llama import weights
+from model_training.card import read_card
+from model_training.checks import held_out
+from model_training.checks.checks import check
+from model_training.checks.expectations import EXPECTATIONS
+from model_training.checks.verdict import table
 from tests.docs.blocks import BASH, BLOCKS, ROOT, block, environment, run, started, until_it_predicts
 
 NOT_RUN = {  # what stands in the block: why it is not run here
@@ -31,6 +37,18 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "JOBS=on python -m apps.fastapi_app": "tests/contract/test_jobs.py starts servers and a worker so",
     "WORKER_PORT=8003": "tests/jobs starts several workers of one folder",
     "BROKER_URL=amqp": "tests/jobs/test_worker.py starts workers with these settings",
+    "GENERATION=on python -m apps.fastapi_app": "test_a_language_model_answers_as_the_book_says starts it so",
+    "GENERATION_BLOCKED_WORDS=words.txt": "tests/generation reads such files",
+    "python kit.py check iris\npython": "tests/training/test_checks.py and tests/registry do",
+    "kit.py check mine --data": "tests/training/test_checks.py gives a table of such rows",
+    "train iris\npython kit.py register iris": "tests/registry/test_releases.py does what these commands do",
+    "python kit.py rollback iris": "and this",
+    "python kit.py challenger iris 2": "and these",
+    "python kit.py registry iris": "and this",
+    "mlflow.pyfunc.load_model": "tests/registry/test_registry.py runs it over both registries",
+    "python -m benchmarks.swaps": "ten minutes; tests/contract/test_model_registry.py swaps under load too",
+    "PREDICTION_LOG=on python -m apps.fastapi_app": "tests/contract/test_feedback.py starts both servers so",
+    '"label": "virginica"}': "tests/contract/test_feedback.py sends such truths",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
 FASTAPI = "http://127.0.0.1:8000"
@@ -112,6 +130,26 @@ def test_training_and_adopting(project, tmp_path):
     ]
     assert "kit.py up serves it" in run(command, project)
     assert list(tmp_path.glob("models/mine/card.json"))
+
+
+def test_the_checks_shown_are_those_that_are_made(project):
+    folder = project / "models" / "iris"
+    champion = {name: metric.test for name, metric in read_card(folder / "card.json").metrics.items()}
+    rows = held_out.of_dataset(read_card(folder / "card.json"))
+    made = {
+        " ".join(line.split())
+        for line in table(check(folder, EXPECTATIONS["iris"], rows, champion)).splitlines()
+    }
+    shown = [" ".join(line.split()) for line in block("text", "passed  champion").splitlines()]
+    timed_or_served = ("passed latency", "passed contract")
+    assert [line for line in shown if line not in made and not line.startswith(timed_or_served)] == []
+    assert len(shown) == 12
+
+
+def test_expectations_are_written_as_the_book_says():
+    names: dict = {}
+    exec(block("python", 'EXPECTATIONS["loans"]').replace("EXPECTATIONS[", "mine["), {"mine": names})
+    assert names["loans"].directions[0].of == "granted"
 
 
 def test_the_test_clients_of_both_frameworks(project):
@@ -269,6 +307,32 @@ def test_the_mistakes_of_a_file_are_told_as_the_book_says(jobs):
     }
 
 
+def test_a_rule_of_your_own_as_the_book_says():
+    ask = """
+from io import BytesIO, TextIOWrapper
+from types import SimpleNamespace
+from apps.service.access.callers import Caller
+from apps.service.generation.moderation import Policy
+from apps.service.logs import configure
+from apps.service.metrics import Metrics
+from apps.service.settings import Settings
+settings, stream = Settings.model_construct(log_format="json"), TextIOWrapper(BytesIO())
+policy = Policy(settings, configure(settings, stream), Metrics("fastapi_app"), [Prices()])
+context = SimpleNamespace(request_id="r", caller=Caller("user:alice"))
+for pieces in (["It is red. It costs 5", " €. Buy", " it."], list("It is red. It costs 5 €. Buy it.")):
+    window, left = policy.window(context), ""
+    try:
+        for piece in pieces:
+            left += window.add(piece)
+    except Forbidden as forbidden:
+        print(left + forbidden.before + "|" + forbidden.rule)
+print(stream.buffer.getvalue().decode().splitlines()[0])
+"""
+    said = run([sys.executable, "-c", block("python", "class Prices") + ask], ROOT).splitlines()
+    assert said[:2] == ["It is red.|prices"] * 2
+    assert list(json.loads(said[2])) == list(json.loads(block("json", '"event": "moderated"')))
+
+
 def test_limits_are_told_as_the_book_says(project):
     start = block("bash", "RATE_LIMITS=").strip().removesuffix(" python -m apps.fastapi_app")
     settings = dict(part.split("=", 1) for part in start.split(" "))
@@ -276,6 +340,46 @@ def test_limits_are_told_as_the_book_says(project):
         told = server.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).headers
     shown = dict(line.split(": ", 1) for line in block("text", "RateLimit-Policy").strip().splitlines())
     assert {name: told[name] for name in shown} == shown
+
+
+def test_tokens_are_limited_and_told_as_the_book_says(project, tmp_path):
+    if weights() is None:
+        pytest.skip("missing: SmolLM2")
+    start = block("bash", "GENERATION_CALLER_TOKENS").strip().removesuffix(" python -m apps.fastapi_app")
+    env = dict(part.split("=", 1) for part in start.split(" "))
+    (tmp_path / "prices.toml").write_text(block("toml", "currency"), encoding="utf-8")
+    env |= {"MODEL_PATH": str(project / "model.pkl"), "GENERATION_FOLDER": str(tmp_path)}
+    env |= {"GENERATION_PRICES": str(tmp_path / "prices.toml")}
+    with serve("fastapi", env=env) as server:
+        hello = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 6}
+        for _ in range(2):
+            told = server.post("/v1/chat/completions", json=hello, timeout=60).headers["RateLimit"]
+        url = shlex.split(block("bash", "/v1/usage"))[-1]
+        used = server.get(url.removeprefix(FASTAPI)).json()
+    shown, numbers = block("text", '"tokens-minute"'), re.compile(r"\d+")
+    assert numbers.sub("0", f"RateLimit: {told}\n") == numbers.sub("0", shown)
+    example = json.loads(block("json", '"cached_tokens"'))
+    assert [*used] == [*example] and used["days"] == example["days"]
+    [row], [other] = used["data"], example["data"]
+    assert [*row] == [*other] and row["currency"] == "EUR"
+    same = ("model", "requests", "prompt_tokens", "cost")
+    assert {name: row[name] for name in same} == {name: other[name] for name in same}
+
+
+def test_a_language_model_answers_as_the_book_says(project, tmp_path):
+    start = [text for _, text in BLOCKS if text.strip() == "GENERATION=on python -m apps.fastapi_app"]
+    assert len(start) == 1
+    env = {"GENERATION": "on", "GENERATION_FOLDER": str(tmp_path), "MODEL_PATH": str(project / "model.pkl")}
+    with serve("fastapi", env=env) as server:
+        text = block("python", "from openai import OpenAI").replace(FASTAPI, server.url)
+        assert run([sys.executable, "-c", text], ROOT).strip()
+
+
+def test_a_language_model_gets_more_bits_as_the_book_says(project):
+    if weights() is None:
+        pytest.skip("missing: SmolLM2")
+    made = run([sys.executable, "-c", block("python", "requantise(")], project).strip()
+    assert (project / made).stat().st_size > 1.4 * weights().stat().st_size
 
 
 def test_the_cache_says_what_it_did_as_the_book_says(project):
@@ -287,6 +391,33 @@ def test_the_cache_says_what_it_did_as_the_book_says(project):
     shown = [block("text", "fwd=miss; stored"), block("text", "hit; ttl=299")]
     assert f"Cache-Status: {told[0]}\n" == shown[0]
     assert re.sub(r"\d+", "299", f"Cache-Status: {told[1]}\n") == shown[1]
+
+
+def test_an_explanation_is_as_the_book_shows(project):
+    start = block("bash", "EXPLAIN=on").strip().removesuffix(" python -m apps.fastapi_app")
+    env = dict([start.split("=", 1)]) | {"MODEL_PATH": str(project / "model.pkl")}
+    sent = json.loads(re.search(r"-d '(.*)'", block("bash", "curl http://127.0.0.1:8000/explain"))[1])
+    with serve("fastapi", env=env) as server:
+        answer = server.post("/explain", json=sent).json()
+    shown = json.loads(block("json", '"baseline"'))
+    of_the_run = ("request_id", "model", "seconds", "samples")
+    assert list(answer) == list(shown)
+    assert {type(answer[name]) for name in of_the_run} == {type(shown[name]) for name in of_the_run}
+    rounded = {name: value for name, value in shown.items() if name not in of_the_run}
+    assert_close({name: answer[name] for name in rounded}, rounded)
+
+
+def assert_close(found, shown) -> None:
+    """The same, but for what is left out of a number's figures, and for what another machine computes."""
+    if isinstance(shown, dict):
+        assert list(found) == list(shown)
+        for name in shown:
+            assert_close(found[name], shown[name])
+    elif isinstance(shown, list):
+        for pair in zip(found, shown, strict=True):
+            assert_close(*pair)
+    else:
+        assert found == (pytest.approx(shown, abs=0.01) if isinstance(shown, float) else shown)
 
 
 def test_a_client_waits_as_told_and_is_served(project):

@@ -164,12 +164,19 @@ def plain(text: str) -> str:
 def test_every_metric_is_in_it(book, tmp_path):
     ask = (
         "from apps.service.metrics import Metrics; from apps.service.jobs.counted import WorkerMetrics; "
+        "from apps.service.generation.counted import GenerationMetrics; "
+        "from apps.service.registry.counted import RegistryMetrics; "
+        "from apps.service.feedback.counted import FeedbackMetrics; "
+        "from apps.service.explanations import ExplanationMetrics; "
         "from prometheus_client import generate_latest as latest; "
-        "print(*[latest(one.registry).decode() for one in (Metrics('x'), WorkerMetrics())], sep='')"
+        "metrics = Metrics('x'); "
+        "[one(metrics.registry) for one in "
+        "(GenerationMetrics, RegistryMetrics, FeedbackMetrics, ExplanationMetrics)]; "
+        "print(*[latest(one.registry).decode() for one in (metrics, WorkerMetrics())], sep='')"
     )
     told = python("-c", ask).stdout
     names = {name.removesuffix("_total") for name in re.findall(r"^# HELP (\w+) ", told, re.MULTILINE)}
-    assert len(names) == 22
+    assert len(names) == 45
     assert {name.removesuffix("_total") for name in table(book, "metrics")} == names
 
 

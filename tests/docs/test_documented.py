@@ -87,6 +87,18 @@ def test_every_problem_of_jobs_is_in_the_troubleshooting_table():
         assert said in TROUBLESHOOTING
 
 
+def test_every_problem_of_feedback_is_in_the_troubleshooting_table():
+    words = ("`unknown-prediction`", "`feedback-unavailable`", "`PREDICTION_LOG_FOLDER:")
+    assert [word for word in words if word not in TROUBLESHOOTING] == []
+    for source, said in (
+        ("feedback", "expected a label among "),
+        ("feedback", "expected row, the number of a row of that batch"),
+        ("prediction_log", "predictions are not logged: more of them wait than there is room for"),
+    ):
+        assert said in (ROOT / "apps" / "service" / "feedback" / f"{source}.py").read_text(encoding="utf-8")
+        assert said in TROUBLESHOOTING
+
+
 def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
     for message in setup.MEANINGS:
         first_words = " ".join(message.split()[:4]).rstrip(".:,")

@@ -1,4 +1,3 @@
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +6,6 @@ import numpy as np
 import pytest
 import rabbitmq_server
 from postgres import postgres
-from sqlalchemy import create_engine, text
 from waiting_model import WaitingSum, environment
 
 from model_training.adopt import adopt
@@ -31,12 +29,7 @@ def running_postgres():
 @pytest.fixture
 def database_url(running_postgres) -> str:
     """Of an empty database."""
-    name = f"d{secrets.token_hex(4)}"
-    engine = create_engine(running_postgres.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return running_postgres.url.replace("/postgres", f"/{name}")
+    return running_postgres.database()
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ class Site:
         self.settings = Settings(**own)
         self.log = configure(self.settings)
         self.model = load_path(model)
-        self.serving = Serving(self.model)
+        self.serving = Serving(self.model, model)
         self.jobs = Jobs(self.settings, self.log, Metrics("test"))
         self.chunks = Chunks(self.jobs.database, self.jobs.results, self.settings.jobs_lease_seconds)
         self.sweeper = Sweeper(self.settings, self.log, self.jobs.database, self.jobs.calls)

@@ -63,6 +63,14 @@ def chunks(worker: Server, state: str = "done") -> list[dict]:
     return [line for line in lines(worker) if line["event"] == "chunk" and line["state"] == state]
 
 
+def awaited(worker: Server, count: int) -> list[dict]:
+    """The lines of as many chunks: one is written after the state of its job."""
+    end = time.monotonic() + PATIENCE
+    while worker.alive and len(chunks(worker)) < count and time.monotonic() < end:
+        time.sleep(0.05)
+    return chunks(worker)
+
+
 def ended(worker: Server) -> int:
     return worker.process.wait(PATIENCE)
 
@@ -80,7 +88,7 @@ def test_a_job_is_done_and_its_worker_tells_of_it(tmp_path, iris, with_results):
         job = found.await_state(job.id, "succeeded")
         assert job.rows_done == 45
         np.testing.assert_array_equal(found.predictions(job.id), found.model.predict(rows_of(45))[0])
-        told = chunks(worker)
+        told = awaited(worker, 5)
         assert sorted(line["chunk"] for line in told) == [0, 1, 2, 3, 4]
         assert {line["request_id"] for line in told} == {"the-request"}
         assert {line["trace_id"] for line in told} == {trace.split("-")[1]}
@@ -200,7 +208,7 @@ def test_messages_that_are_no_calls_are_refused_and_the_worker_lives(tmp_path, i
             producer.publish(b"secret-text", content_type="text/plain", **to)
         job = found.submit(rows_of(10))
         found.await_state(job.id, "succeeded")
-        assert worker.alive and len(chunks(worker)) == 1
+        assert len(awaited(worker, 1)) == 1 and worker.alive
         text = worker.log.read_text()
         assert "no call to a chunk was refused" in text and "secret-text" not in text
         if back:

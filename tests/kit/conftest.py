@@ -15,7 +15,8 @@ from tests.kit.project import ROOT, TRAIN, Project, write_wheel
 
 @pytest.fixture(scope="session")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """uv, packed again as it is installed here, and two packages of one line each."""
+    """uv, packed again as it is installed here, and packages of one line each: tiny; talker, which asks for a
+    package that nobody has; and foreign, for a machine that nobody has."""
     folder = tmp_path_factory.mktemp("wheelhouse")
     try:
         uv = distribution("uv")
@@ -37,6 +38,19 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "tiny.py": f'version = "{version}"\n'.encode(),
                 f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n".encode(),
                 f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            },
+        )
+    for name, tag, more in (
+        ("talker", "py3-none-any", "Requires-Dist: nonesuch\n"),
+        ("foreign", "py3-none-linux_s390", ""),
+    ):
+        info = f"{name}-1.0.dist-info"
+        write_wheel(
+            folder / f"{name}-1.0-{tag}.whl",
+            {
+                f"{name}.py": b"",
+                f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{more}".encode(),
+                f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
             },
         )
     return folder
@@ -61,8 +75,9 @@ def project(tmp_path: Path, offline: dict[str, str]) -> Project:
     """A project whose lock is one tiny package, and whose `kit.py train x` prints "trained x"."""
     project = Project(tmp_path / "project", offline)
     (project.folder / "requirements.txt").write_text("tiny==1.0\n", encoding="utf-8")
-    (project.folder / "model_training").mkdir()
-    (project.folder / "model_training" / "train.py").write_text(TRAIN, encoding="utf-8")
+    (project.folder / "model_training" / "registry").mkdir(parents=True)
+    for name in ("train.py", "registry/tracking.py"):  # what `up` and `train` run
+        (project.folder / "model_training" / name).write_text(TRAIN, encoding="utf-8")
     return project
 
 

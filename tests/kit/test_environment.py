@@ -61,6 +61,37 @@ def test_a_changed_lock_is_installed_and_without_network_the_old_environment_sta
     assert tiny_version(installed) == "2.0"
 
 
+def test_a_language_model_is_installed_without_what_it_asks_for(installed):
+    wants(installed, "talker==1.0")
+    code, output = installed.run("train")
+    assert (code, output.splitlines()[-1]) == (0, "trained"), output
+    assert subprocess.run([installed.python, "-c", "import talker"]).returncode == 0
+    assert "SmolLM2 by llama.cpp" in installed.run("doctor")[1]
+    assert installed.run("train", **OFFLINE) == (0, "trained\n")
+
+
+def test_where_a_language_model_has_no_build_the_rest_is_set_up(installed):
+    wants(installed, "talker==1.0\nforeign==1.0")
+    code, output = installed.run("train")
+    assert (code, output.splitlines()[-1]) == (0, "trained"), output
+    assert "llama.cpp has no build for this machine: the kit's tiny model takes its place" in output
+    assert "tiny model takes its place" in installed.run("doctor")[1]
+    assert installed.run("train", **OFFLINE) == (0, "trained\n")  # it is not tried again and again
+
+    wants(installed, "talker==1.0")
+    code, output = installed.run("train", **OFFLINE)
+    assert code == 1 and "no connection to the package index" in one_line(output)
+    assert installed.run("train")[0] == 0
+    assert subprocess.run([installed.python, "-c", "import talker"]).returncode == 0
+
+
+def wants(project, requirements: str) -> None:
+    """What GENERATION=on would run in that project."""
+    file = project.folder / "apps" / "service" / "generation" / "requirements.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(requirements, encoding="utf-8")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_an_install_that_was_stopped_or_killed_is_mended_by_the_next_run(project):
     process = start_and_wait_for(project, "bin/python")
@@ -190,6 +221,12 @@ def test_docs_makes_the_book_and_says_where_it_is_if_that_went_well(installed):
     make.write_text("raise SystemExit('index.md:3: WARNING: a link to nothing')", encoding="utf-8")
     code, output = installed.run("docs")
     assert (code, output) == (1, "index.md:3: WARNING: a link to nothing\n")
+
+
+def test_train_tiny_trains_the_language_model(installed):
+    trainer = installed.folder / "model_training" / "generator.py"
+    trainer.write_text('import sys\nprint("made", *sys.argv[1:])\n', encoding="utf-8")
+    assert installed.run("train", "tiny", "--once") == (0, "made --once\n")
 
 
 def test_doctor_says_what_to_do_and_changes_nothing(project, installed):

@@ -15,6 +15,8 @@ import httpx
 import psutil
 import pytest
 
+from kit import commands
+from tests.generation.openai_like import openai_like
 from tests.kit.project import Project
 from ui.trail import log_line
 
@@ -265,3 +267,60 @@ def test_with_access_the_servers_ask_and_the_first_user_s_password_is_printed_on
     again = up("--only", "flask", "--access", RATE_LIMITS="account=7/minute")
     assert "Access is on, for admin. A new password: python kit.py users passwd NAME" in again.output
     assert "shown this once" not in again.output and password not in again.output
+
+
+def test_with_follow_both_servers_serve_the_champion_which_is_made_where_there_is_none(
+    up, classroom, iris_root, tmp_path
+):
+    shutil.copytree(iris_root / "models", classroom.folder / "models", dirs_exist_ok=True)
+    registry = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path.as_posix()}/mlflow.db"}
+    registry |= {"REGISTRY_FOLDER": str(tmp_path), "MODEL_STORE": str(tmp_path / "store")}
+    first = up("--only", "fastapi,flask", "--follow", **registry)
+    assert "iris version 1 is champion" in first.output
+    for name in ("FastAPI", "Flask"):
+        address = first.address(f"{name} server")
+        deadline = time.monotonic() + 60
+        while httpx.get(f"{address}/health", trust_env=False).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        listed = httpx.get(f"{address}/models", trust_env=False).json()
+        assert listed["following"] == "iris" and listed["models"][0]["registry_version"] == "1"
+        assert predict(address) == [0]
+    assert first.stop() == 0
+    with pytest.raises(AssertionError, match="there is no model in .*wine: python kit.py train wine"):
+        up("--only", "flask", "--follow", "wine", **registry)
+
+
+def test_both_servers_have_a_language_model_where_there_is_one(up):
+    with openai_like() as further:
+        both = up("--only", "fastapi,flask", GENERATION_URL=f"{further.url}/v1")
+        for name in ("FastAPI", "Flask"):
+            models = httpx.get(f"{both.address(f'{name} server')}/v1/models", trust_env=False).json()
+            assert [model["id"] for model in models["data"]] == ["only"]
+        both.stop()
+    none = up("--only", "flask")
+    assert "No language model: to have a tiny one, a minute: python kit.py train tiny" in none.output
+    assert httpx.get(f"{none.address('Flask server')}/v1/models", trust_env=False).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("env", "installed", "told"),
+    [
+        ({}, True, {"GENERATION": "on"}),
+        ({}, False, {}),
+        ({"GENERATION_URL": "http://127.0.0.1:9/v1"}, False, {"GENERATION": "on"}),
+        ({"GENERATION": "off"}, True, {}),
+        ({"SERVER": "granian"}, True, {}),
+    ],
+)
+def test_up_generates_where_nothing_has_to_be_trained_first(monkeypatch, tmp_path, env, installed, told):
+    for name in ("GENERATION", "GENERATION_URL", "SERVER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(commands, "TINY", tmp_path / "tiny.onnx")
+    monkeypatch.setattr(commands.setup, "state", lambda: {"generation": installed})
+    assert commands.language_model() == told
+    if not env:
+        commands.TINY.touch()
+        assert commands.language_model() == {"GENERATION": "on"}

@@ -4,6 +4,7 @@ python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/noteboo
 """
 
 import re
+import symtable
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,36 @@ def test_an_exercise_has_its_cells_hints_and_wrong_answers(lesson, id):
     wrong = [answer for answer in lesson.answers if answer.exercise == id and answer.phrase is not None]
     assert len(wrong) >= 2
     assert all(answer.phrase for answer in wrong), "a wrong answer's title says what the check must say"
+
+
+@every_exercise
+def test_the_rest_of_a_lesson_is_the_same_with_the_exercise_done_and_undone(lesson, id):
+    """Both learners must get through it, and it is run with the exercise undone: so no name of a solution is
+    used afterwards, unless a cell makes it anew."""
+    position = lesson.exercise_cells[id]
+    made, _ = names_of(lesson.solutions[id])
+    for cell in lesson.cells[position + 2 :]:
+        if cell.cell_type == "code" and cell.source != f'check("{id}")':
+            anew, used = names_of(cell.source)
+            assert not (made - anew) & used, cell.source
+            made -= anew
+
+
+def names_of(source: str) -> tuple[set[str], set[str]]:
+    """The names that a cell makes, without what it imports, and those that it uses, in its functions
+    too."""
+    table = symtable.symtable(source, "cell", "exec")
+    made = {name.get_name() for name in table.get_symbols() if name.is_assigned() and not name.is_imported()}
+    used, tables = set(), [table]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        used |= {
+            name.get_name()
+            for name in table.get_symbols()
+            if name.is_referenced() and (name.is_global() or table.get_type() == "module")
+        }
+    return made, used
 
 
 @every_exercise

@@ -1,7 +1,6 @@
 """Accounts in a real database: SQLite, and PostgreSQL where there is one."""
 
 import os
-import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +8,7 @@ import pytest
 from postgres import postgres
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from apps.service.access import accounts as module
 from apps.service.access.accounts import Accounts, epoch_of
@@ -30,12 +29,7 @@ def url(request, tmp_path) -> str | None:
     """Of an empty database."""
     if request.param == "sqlite":
         return None
-    server, name = request.getfixturevalue("running"), f"d{secrets.token_hex(4)}"
-    engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.url.replace("/postgres", f"/{name}")
+    return request.getfixturevalue("running").database()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from apps.service.access.counting import Counts
 from apps.service.access.limits import Limits, seconds_of
 from apps.service.access.local_counts import LocalCounts, Window
 from apps.service.access.logins import Logins
-from apps.service.access.policies import DAY, SLOT, WINDOW, Policy
+from apps.service.access.policies import PERIOD, SLOT, WINDOW, Policy
 from apps.service.access.redis_counts import RedisCounts
 from apps.service.metrics import Metrics
 from apps.service.problems import Problem
@@ -25,7 +25,7 @@ from apps.service.settings import Settings
 
 HOUR = Policy("predict", WINDOW, 3, 3600)
 SHORT = Policy("predict", WINDOW, 3, 0.5)
-QUOTA = Policy("day", DAY, 4)
+QUOTA = Policy("day", PERIOD, 4, 86400)
 TWO = Policy("parallel", SLOT, 2)
 PATIENCE = 20  # seconds in which something happens, however busy the machine
 A_SECOND = 1.0  # for Redis to answer, which on a busy machine takes more than the 0.05 of a server
@@ -298,9 +298,10 @@ def test_what_does_not_count_any_more_is_not_kept():
             assert counts.take(asked).inside
             counts.give_back(TWO, f"{turn} {n}")
         clock.now += 3600 * 10**9
-        calendar.now += local_counts.DAY_NS
+        calendar.now += 86400 * 10**9
     [window] = counts._windows.values()
-    assert len(window.callers) == len(counts._days) == 1000
+    [period] = counts._periods.values()
+    assert len(window.callers) == len(period.callers) == 1000
     assert not counts._slots
 
 

@@ -9,8 +9,10 @@ from apps.service.jobs import csv_rows
 from apps.service.jobs.csv_rows import CsvRows
 from apps.service.problems import Problem
 
-MODEL = SimpleNamespace(features=["a", "b c"], minimum=[0.0, -float("inf")], maximum=[10.0, float("inf")])
-ONE = SimpleNamespace(features=["a"], minimum=[0.0], maximum=[10.0])
+MODEL = SimpleNamespace(
+    features=["a", "b c"], minimum=[0.0, -float("inf")], maximum=[10.0, float("inf")], is_plain=True
+)
+ONE = SimpleNamespace(features=["a"], minimum=[0.0], maximum=[10.0], is_plain=True)
 GOOD = {
     "plain": b"a,b c\n1,2\n3,4\n",
     "no line end": b"a,b c\n1,2\n3,4",

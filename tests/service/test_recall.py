@@ -31,7 +31,8 @@ def serving(name="iris", version="1", sha256="aa", classes=("a", "b"), labels=(0
         version=version,
         sha256=sha256,
         classes=classes,
-        class_of=dict(zip(labels, classes, strict=True)),
+        targets=None,
+        card=SimpleNamespace(classes=classes, raw_labels=labels),
         has_probabilities=shares,
     )
 

@@ -22,14 +22,6 @@ def exported(training: Training, tmp_path_factory: pytest.TempPathFactory) -> tu
     return folder, export(training, folder)
 
 
-@pytest.fixture(scope="session")
-def iris_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An iris model's folder; `iris` copies it."""
-    folder = tmp_path_factory.mktemp("exported") / "iris"
-    export(train(datasets.load("iris")), folder)
-    return folder
-
-
 @pytest.fixture
 def iris(iris_exported: Path, tmp_path: Path) -> Path:
     """An iris model's folder, fresh for each test, to be damaged."""

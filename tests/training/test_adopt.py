@@ -139,14 +139,6 @@ REFUSED = {
     "not fitted": (pickle.dumps(LogisticRegression()), "was not fitted"),
     "a class of another script": (b"c__main__\nNobodyHasThis\n.", "needs code that is not here"),
     "a package that is not here": (b"cno_such_package\nThing\n.", "needs the package no_such_package"),
-    "two answers a row": (
-        pickle.dumps(LinearRegression().fit(ROWS, np.c_[CULTIVARS, CULTIVARS])),
-        "answers several questions at once",
-    ),
-    "several labels a row": (
-        pickle.dumps(RandomForestClassifier(2).fit(ROWS, np.c_[CULTIVARS == 0, CULTIVARS == 1])),
-        "answers several questions at once",
-    ),
     "guesses": (
         pickle.dumps(DummyClassifier(strategy="stratified").fit(ROWS, NAMES)),
         "answers the same row otherwise each time",

@@ -19,7 +19,7 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import all_estimators
 
-from model_training import artifact
+from model_training import artifact, estimators
 from model_training.artifact import load
 from model_training.card import CardError
 from model_training.export import PROJECT
@@ -176,7 +176,7 @@ def test_a_card_of_another_models_features_is_found_by_its_golden_rows(iris):
         load(iris)
 
 
-@pytest.mark.parametrize("name", sorted(artifact.LARGEST_SHARE))
+@pytest.mark.parametrize("name", sorted(estimators.LARGEST_SHARE))
 def test_one_call_answers_what_two_would(name):
     kind = {kind.__name__: kind for _, kind in all_estimators(type_filter="classifier")}[name]
     rng = np.random.default_rng(7)
@@ -185,8 +185,8 @@ def test_one_call_answers_what_two_would(name):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # some do not converge in so few steps, and need not
             estimator = kind().fit(rows, answers)
-        card = SimpleNamespace(has_probabilities=True)
-        predictions, shares = artifact.with_estimator(estimator, card)(rows)
+        card = SimpleNamespace(features=[], has_probabilities=True, targets=None)
+        predictions, shares = estimators.with_estimator(estimator, card)(rows)
         assert predictions.tolist() == estimator.predict(rows).tolist()
         assert shares.tolist() == estimator.predict_proba(rows).tolist()
 

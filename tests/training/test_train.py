@@ -10,8 +10,9 @@ import pytest
 
 from model_training import datasets
 from model_training.artifact import load
-from model_training.card import read_card
-from model_training.export import PROJECT, ConversionError, export, to_onnx_bytes
+from model_training.card import Feature, read_card
+from model_training.export import PROJECT, ConversionError, export, rows_of, to_onnx_bytes
+from model_training.rows import Columns
 from model_training.train import main, train
 
 FORMATS = ("onnx", "skops", "joblib")
@@ -27,17 +28,25 @@ def test_the_model_beats_the_baseline_in_every_metric(training):
 def test_the_same_seed_gives_the_same_version_and_the_same_predictions(training):
     again = train(datasets.load(training.dataset.name))
     other = train(datasets.load(training.dataset.name), seed=2)
-    rows = training.dataset.features.to_numpy()
+    rows = given(training)
     assert (again.version, again.inputs) == (training.version, training.inputs)
     assert np.array_equal(again.model.predict(rows), training.model.predict(rows))
     assert other.version != training.version
 
 
+def given(training):
+    """What its model was trained on: a table where some columns are categories."""
+    features = training.dataset.features
+    return features if training.dataset.categories else features.to_numpy()
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_answers_every_row_as_the_model_did(training, exported, format):
-    folder, _ = exported
-    rows = training.dataset.features.to_numpy()
-    predictions, probabilities = load(folder, format).predict(rows)
+    folder, card = exported
+    rows = given(training)
+    predictions, probabilities = load(folder, format).predict(
+        rows_of(training.dataset.features, card.features)
+    )
     assert predictions == pytest.approx(training.model.predict(rows), rel=1e-3)
     if training.dataset.classes:
         assert probabilities == pytest.approx(training.model.predict_proba(rows), abs=1e-3)
@@ -61,6 +70,11 @@ def test_the_card_describes_the_model(training, exported):
 def test_what_was_seen_in_training_is_accepted_and_what_cannot_be_is_not(training, exported):
     _, card = exported
     for feature, (_, column) in zip(card.features, training.dataset.features.items(), strict=True):
+        assert feature.may_be_missing == column.isna().any()
+        if feature.kind == "category":
+            assert feature.categories == sorted(column.dropna().unique())
+            assert sum(feature.shares) == pytest.approx(column.notna().mean(), abs=1e-5)
+            continue
         assert feature.minimum <= column.min() == feature.observed[0]
         assert feature.maximum >= column.max() == feature.observed[1]
         assert feature.minimum >= 0 or column.min() < 0
@@ -68,7 +82,8 @@ def test_what_was_seen_in_training_is_accepted_and_what_cannot_be_is_not(trainin
 
 def test_a_preset_is_what_its_label_says(training, exported):
     folder, card = exported
-    predictions, _ = load(folder).predict(np.array([preset.features for preset in card.presets]))
+    rows = Columns(card.features).encode([preset.features for preset in card.presets])
+    predictions, _ = load(folder).predict(rows)
     if card.classes:
         assert [card.classes[int(index)] for index in predictions] == [
             preset.label for preset in card.presets
@@ -84,7 +99,8 @@ def test_the_first_iris_preset_is_the_guides_example(iris):
 def test_onnx_that_disagrees_is_never_written(tmp_path, monkeypatch):
     wrong = train(datasets.load("iris"))
     wrong.model[-1].intercept_ = np.array([0.0, 0.0, 50.0])
-    wrong_bytes = to_onnx_bytes(wrong.model, wrong.dataset.features.to_numpy(), classifier=True)
+    features = [Feature(name=name) for name in wrong.dataset.features]
+    wrong_bytes = to_onnx_bytes(wrong.model, features)
     monkeypatch.setattr("model_training.export.to_onnx_bytes", lambda *_: wrong_bytes)
     with pytest.raises(ConversionError, match="otherwise than scikit-learn"):
         export(train(datasets.load("iris")), tmp_path / "iris")
@@ -125,6 +141,5 @@ def test_a_dataset_that_does_not_exist_is_one_line(tmp_path):
     command = [sys.executable, "-m", "model_training.train", "irirs", "--root", str(tmp_path)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert (
-        done.stderr == "train: no dataset is called 'irirs'; there are iris, wine, breast_cancer, diabetes\n"
-    )
+    there_are = "iris, wine, breast_cancer, diabetes, penguins"
+    assert done.stderr == f"train: no dataset is called 'irirs'; there are {there_are}\n"

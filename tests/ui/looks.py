@@ -6,6 +6,10 @@ from pathlib import Path
 from playwright.sync_api import Page, TimeoutError
 
 LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+KINDS = {
+    "laptop": {"viewport": LAPTOP, "color_scheme": "light"},
+    "phone": {"viewport": PHONE, "color_scheme": "dark"},
+}
 # https://github.com/dequelabs/axe-core, without the package's import, which fails where text is not UTF-8
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js").read_text(encoding="utf-8")
 VIOLATIONS = "async () => (await axe.run()).violations.map(found => [found.id, found.nodes[0].html])"
@@ -14,7 +18,7 @@ VIOLATIONS = "async () => (await axe.run()).violations.map(found => [found.id, f
 def fits(page: Page) -> None:
     """Nothing is wider than the window, and axe finds nothing that is hard to see or to read out."""
     width = page.viewport_size["width"]
-    assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth") <= width
+    page.wait_for_function("width => document.querySelector('.stMain').scrollWidth <= width", arg=width)
     page.evaluate(AXE)
     try:  # while Streamlit draws, what is old is pale
         page.wait_for_function("async () => (await axe.run()).violations.length === 0", timeout=10_000)

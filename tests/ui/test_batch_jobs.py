@@ -9,11 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import looks
 import pytest
 from classroom.servers import Server, serve
 from credentials import PASSWORD, accounts_in
-from looks import choose, fits
+from looks import KINDS, choose, fits
 from playwright.sync_api import Browser, Page, expect
 from scripted import press, said
 from streamlit.testing.v1 import AppTest
@@ -27,10 +26,6 @@ from ui.submission import Submission
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = "sepal length,sepal width,petal length,petal width"
-KINDS = {
-    "laptop": {"viewport": looks.LAPTOP, "color_scheme": "light"},
-    "phone": {"viewport": looks.PHONE, "color_scheme": "dark"},
-}
 
 
 def csv(n: int, head: str = NAMES, **lines: str) -> bytes:

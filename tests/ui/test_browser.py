@@ -4,17 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import looks
 import psutil
 import pytest
 from classroom.servers import Server, free_port, serve
-from looks import choose, fits
+from looks import KINDS, choose, fits
 from playwright.sync_api import Browser, Page, expect
-
-KINDS = {
-    "laptop": {"viewport": looks.LAPTOP, "color_scheme": "light"},
-    "phone": {"viewport": looks.PHONE, "color_scheme": "dark"},
-}
 
 
 @dataclass

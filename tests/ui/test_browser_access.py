@@ -3,18 +3,13 @@
 import re
 from pathlib import Path
 
-import looks
 import pytest
 from classroom.servers import serve
 from credentials import PASSWORD, guarded_pair
-from looks import fits
+from looks import KINDS, fits
 from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = {
-    "laptop": {"viewport": looks.LAPTOP, "color_scheme": "light"},
-    "phone": {"viewport": looks.PHONE, "color_scheme": "dark"},
-}
 
 
 @pytest.fixture(scope="module")

@@ -202,12 +202,12 @@ def test_the_counters_of_both_are_read_without_health_checks(iris_root):
         env = {"MODEL_PATH": str(iris_root / "models" / "iris"), "METRICS_PORT": str(port)}
         with serve(name, env=env) as running:
             server = replace(servers()[0], url=running.url, metrics_url=f"http://127.0.0.1:{port}/metrics")
-            before = client.metrics(server)
+            before, _ = client.metrics(server)
             card = client.model_card(server)
             client.health(server)
             for row in ([5.1, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2], [5.1]):
                 client.predict(server, row, card)
-            span = metrics.span(before, client.metrics(server))
+            span = metrics.span(before, client.metrics(server)[0])
             assert span.rate > 0 and (span.failed, span.refused) == (0, 1 / 4)
             assert 0 < span.p50 <= span.p95
 

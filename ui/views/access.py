@@ -254,7 +254,7 @@ def revoke(server: Server, prefix: str) -> None:
 def leave(pair: tuple[Server, Server]) -> None:
     """Sign out, and forget what was asked and answered meanwhile."""
     failures = sign_in.current().sign_out(pair)
-    visit.current().requests.clear()
+    visit.current().forget()
     st.session_state.clear()
     st.session_state["signed out"] = ["You are signed out."]
     st.session_state["outcomes"] = [(failure.server, failure) for failure in failures]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import batch, client, job_panels, job_upload, jobs, page, rows, sign_in, visit
-from ui.card import Card
+from ui.card import Card, Value
 from ui.choice import about, choose
 from ui.notices import plain, show
 from ui.outcomes import Sent, missing, read
@@ -12,6 +12,7 @@ from ui.servers import Server, servers
 from ui.snippets import show_job_snippets, show_snippets
 from ui.submission import Submission
 
+MOST_COLUMNS = 6  # named above the rows
 MOST_IN_CODE = 5  # rows in the call that can be copied
 Listed = list[jobs.Job] | str | client.Failure | None
 SMALL = rows.LARGEST // 1_000_000  # MB of a file that is sent without a job
@@ -78,8 +79,9 @@ def enter(server: Server, card: Card, listed: Listed) -> None:
     names = ", ".join(shown(feature.name) for feature in card.features[:12])
     more = f" and {len(card.features) - 12} more" if len(card.features) > 12 else ""
     st.caption(
-        "One row a line, its numbers separated by commas. The first line may name the columns, in any order; "
-        f"without names they are: {plain(names)}{more}."
+        f"One row a line, its {'values' if card.takes_categories else 'numbers'} separated by commas. The "
+        f"first line may name the columns, in any order; without names they are: {plain(names)}{more}."
+        + (f" {plain(which(card))}" if card.takes_categories or card.takes_gaps else "")
     )
     typed, file = st.tabs(["Typed or pasted", "A CSV file"])
     with typed, st.form("typed", border=False):
@@ -92,6 +94,24 @@ def enter(server: Server, card: Card, listed: Listed) -> None:
             send(server, card, text)
     with file:
         enter_file(server, card, listed)
+
+
+def which(card: Card) -> str:
+    """What stands in the columns that are not numbers, and what may be left empty."""
+    kinds = [
+        f"{shown(feature.name)} is one of {', '.join(map(shown, feature.categories[: rows.MOST_CATEGORIES]))}"
+        + (" and others" if len(feature.categories) > rows.MOST_CATEGORIES else "")
+        for feature in card.features
+        if feature.categories
+    ]
+    said = [f"{'; '.join(kinds[:MOST_COLUMNS])}{'; …' if kinds[MOST_COLUMNS:] else ''}."] if kinds else []
+    gaps = [shown(feature.name) for feature in card.features if feature.may_be_missing]
+    if gaps:
+        more = f" and {len(gaps) - MOST_COLUMNS} more" if gaps[MOST_COLUMNS:] else ""
+        said.append(
+            f"Empty where a value is missing, which it may be in {', '.join(gaps[:MOST_COLUMNS])}{more}."
+        )
+    return " ".join(said)
 
 
 def enter_file(server: Server, card: Card, listed: Listed) -> None:
@@ -115,6 +135,8 @@ def enter_file(server: Server, card: Card, listed: Listed) -> None:
         with st.container(key="running"):
             job_upload.watch_submission(submission)
         return
+    if submission and submission.job:  # it came while this page was being drawn
+        st.rerun()
     sample = look(server, upload, card, as_job) if upload else None
     ready = bool(upload) and not (as_job and (sample is None or sample.faults))
     if st.button("Predict the file", type="primary", icon=":material/send:", disabled=not ready):
@@ -199,7 +221,7 @@ def nothing_sent(error: ValueError) -> None:
     st.warning(f"**Nothing was sent.**  \n{plain(str(error))}", icon=":material/error:")
 
 
-def examples(card: Card) -> list[tuple[float, ...]]:
+def examples(card: Card) -> list[tuple[Value, ...]]:
     """A few rows to begin with."""
     return [preset.features for preset in card.presets] or [tuple(card.medians)]
 

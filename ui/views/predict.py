@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 import pandas as pd
 import streamlit as st
 
-from ui import charts, client, inputs, page, visit, what_if
-from ui.card import Card
+from ui import charts, client, inputs, page, sweeps, truth, visit, what_if
+from ui.card import Card, Value
 from ui.choice import about, choose
 from ui.notices import plain, show
-from ui.prediction import Prediction, number, percent, shown
+from ui.prediction import Prediction, percent, shown
 from ui.recent import show_recent
 from ui.servers import Server, servers
 from ui.snippets import show_snippets
+from ui.why import why
 
 WIDE_FORM = 12  # features from which the form takes the whole width
 LESSONS = {"FastAPI": 3, "Flask": 4}  # that build what answers
@@ -24,7 +25,7 @@ class Sent:
 
     server: Server
     card: Card
-    row: list[float]
+    row: list[Value]
     answer: tuple[Prediction, client.Exchange] | client.Failure
     name: str = field(default_factory=page.new_answer)
 
@@ -79,7 +80,7 @@ def enter(server: Server, card: Card) -> None:
                 visit.current().remember(answer[1], answer[0].words)
 
 
-def read(sent: Sent | None, now: list[float], told: list[str]) -> None:
+def read(sent: Sent | None, now: list[Value], told: list[str]) -> None:
     """The answer in words, its probabilities as a chart with a table, and how long it took."""
     st.header("Answer", anchor=False)
     if sent is None:
@@ -95,6 +96,9 @@ def read(sent: Sent | None, now: list[float], told: list[str]) -> None:
                 show(sent.answer)
         else:
             answered(sent, *sent.answer)
+            if not sent.card.targets:  # models of several outputs are not explained
+                why(sent.server, sent.card, sent.row, sent.name)
+            truth.ask(sent.card, *sent.answer, sent.name)
 
 
 def answered(sent: Sent, prediction: Prediction, exchange: client.Exchange) -> None:
@@ -110,6 +114,12 @@ def answered(sent: Sent, prediction: Prediction, exchange: client.Exchange) -> N
         )
     if caution := inputs.caution(sent.card, sent.row):
         st.warning(caution, icon=":material/warning:")
+    if prediction.parts:
+        answered_parts(prediction)
+        return
+    if sent.card.finds_outliers:
+        st.caption("inlier: like the rows that the model learned from; outlier: unlike them.")
+        return
     if not prediction.probabilities:
         if sent.card.classes:
             st.caption("This model names the class and gives no probabilities.")
@@ -127,12 +137,25 @@ def answered(sent: Sent, prediction: Prediction, exchange: client.Exchange) -> N
         st.table(frame, hide_index=True, border="horizontal", alt="The probability of each class")
 
 
-def ask_what_if(server: Server, card: Card, row: list[float], sent: Sent | None) -> None:
+def answered_parts(prediction: Prediction) -> None:
+    """What is answered for each of several targets."""
+    rows = [
+        (plain(shown(name)), plain(shown(part.label)), "" if part.chance is None else percent(part.chance, 1))
+        for name, part in prediction.parts
+    ]
+    frame = pd.DataFrame(rows, columns=["target", "answer", "probability"])
+    if not any(part.probabilities for _, part in prediction.parts):
+        frame = frame.drop(columns="probability")
+    st.table(frame, hide_index=True, border="horizontal", alt="What is answered for each target")
+
+
+def ask_what_if(server: Server, card: Card, row: list[Value], sent: Sent | None) -> None:
     """One feature over its range, in one request."""
     st.header("What if one value were another?", anchor=False)
     st.caption(
-        "Choose a feature. It takes every value over its range while the others stay as they were sent last: "
-        f"{inputs.in_short(row)}. That is one request to {client.BATCH}, where the server has it."
+        "Choose a feature. It takes every value over its range, or each category, while the others stay as "
+        f"they were sent last: {inputs.in_short(row)}. That is one request to {client.BATCH}, where the "
+        "server has it."
     )
     names = [plain(shown(feature.name)) for feature in card.features]
     position = st.selectbox(
@@ -156,61 +179,7 @@ def ask_what_if(server: Server, card: Card, row: list[float], sent: Sent | None)
         else:
             show(kept[1])
     else:
-        draw(kept[1], card)
-
-
-def draw(sweep: what_if.Sweep, card: Card) -> None:
-    feature, entered = sweep.feature, sweep.row[sweep.position]
-    name, unit = plain(shown(feature.name)), f" {plain(feature.unit)}" if feature.unit else ""
-    if not sweep.classes and sweep.numbers is None:
-        said = [
-            f"{plain(shown(label))} from {number(low)} to {number(high)}{unit}"
-            for label, low, high in sweep.spells[:8]
-        ]
-        st.markdown(f"By {name}: {', '.join(said)}. This model gives no probabilities to draw.")
-        return
-    st.altair_chart(
-        charts.what_if(sweep),
-        width="stretch",
-        alt=f"What is answered along {name}; in words and figures below.",
-    )
-    if sweep.classes:
-        spells = sweep.spells
-        said = [
-            f"{plain(shown(label))} up to {number(round(high, feature.decimals))}{unit}"
-            for label, _, high in spells[:-1][:8]
-        ]
-        last = plain(shown(spells[-1][0]))
-        st.markdown(f"**{', then '.join([*said, last])}**" + ("" if said else ", whatever the value"))
-    else:
-        least, most = min(sweep.numbers), max(sweep.numbers)
-        unit_of_answer = f" {plain(card.target_unit)}" if card.target_unit else ""
-        st.markdown(f"**From {number(least)} to {number(most)}{unit_of_answer}**")
-    notes = [f"The dotted upright line is at {entered:.10g}, the value that was sent last."]
-    if feature.observed:
-        notes.insert(
-            0,
-            f"Shaded: the training, {number(feature.low)} to {number(feature.high)}{unit}. Beyond it, "
-            "the model has seen nothing that its answers could rest on.",
-        )
-    if sweep.left_out:
-        classes = "1 class is" if sweep.left_out == 1 else f"{sweep.left_out} classes are"
-        notes.append(f"{classes} not drawn: less likely than the others everywhere here.")
-    st.caption(" ".join(notes))
-    with st.expander("As a table"):
-        st.table(figures(sweep), hide_index=True, border="horizontal", alt=f"What is answered along {name}")
-
-
-def figures(sweep: what_if.Sweep) -> pd.DataFrame:
-    """Nine of the points, from one end to the other."""
-    last = len(sweep.values) - 1
-    rows = []
-    for index in sorted({round(last * part / 8) for part in range(9)}):
-        value, prediction = sweep.values[index], sweep.predictions[index]
-        beyond = sweep.feature.observed and not sweep.feature.low <= value <= sweep.feature.high
-        rows.append((f"{value:.6g}", plain(prediction.words), "outside" if beyond else ""))
-    frame = pd.DataFrame(rows, columns=["value", "answer", "training"])
-    return frame if sweep.feature.observed else frame.drop(columns="training")
+        sweeps.draw(kept[1], card)
 
 
 main()

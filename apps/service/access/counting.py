@@ -29,6 +29,8 @@ class Slot(NamedTuple):
 
 
 class Counts:
+    """Where requests and tokens are counted."""
+
     def __init__(self, redis: Redis | None, metrics) -> None:
         """`redis`: None for this process alone. It is not asked before its start."""
         self._local = LocalCounts()
@@ -59,14 +61,14 @@ class Counts:
             self._thread.join(LAST_WAIT_SECONDS)
             self._thread = None
 
-    def take(self, asked: Sequence[Asked]) -> tuple[Taken, Slot | None]:
-        """Count one with each of `asked`, if there is room in all. Where one of them is of the kind SLOT, the
-        second part of the answer is what to give back."""
+    def take(self, asked: Sequence[Asked], amount: int = 1) -> tuple[Taken, Slot | None]:
+        """Count one with each of `asked`, or `amount` where all are periods, if there is room in all. Where
+        one of them is of the kind SLOT, the second part of the answer is what to give back."""
         wanted = next((one for one in asked if one[0].is_slot), None)
         if self.shares:
             slot = Slot(*wanted, self._shared.holder()) if wanted else None
             try:
-                taken = self._shared.take(asked, slot.holder if slot else "")
+                taken = self._shared.take(asked, slot.holder if slot else "", amount)
             except FAILURES as error:
                 self._redis.lost(error)
                 if slot:
@@ -76,17 +78,27 @@ class Counts:
                     with self._lock:
                         self._held.add(slot)
                 return taken, slot if taken.inside else None
-        taken = self._local.take(asked)
+        taken = self._local.take(asked, amount)
         return taken, Slot(*wanted, "") if wanted and taken.inside else None
 
     def look(self, asked: Sequence[Asked]) -> Taken:
         """What is counted; count nothing."""
         if self.shares:
             try:
-                return self._shared.take(asked, really=False)
+                return self._shared.take(asked, amount=0)
             except FAILURES as error:
                 self._redis.lost(error)
-        return self._local.take(asked, really=False)
+        return self._local.take(asked, amount=0)
+
+    def spend(self, asked: Sequence[Asked], amount: int) -> None:
+        """Count so many in each of these periods, room or not; where it is less than 0, so many less."""
+        if self.shares:
+            try:
+                self._shared.spend(asked, amount)
+                return
+            except FAILURES as error:
+                self._redis.lost(error)
+        self._local.spend(asked, amount)
 
     def take_back(self, asked: Sequence[Asked]) -> None:
         """Count one less in each of these windows."""

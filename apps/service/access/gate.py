@@ -40,6 +40,11 @@ class Gate:
             return True
         return self.limits.enter(context, context.caller, needed.limit, wait)
 
+    def again(self, context) -> None:
+        """Count one more request of a connection that was let in. Raises Problem (429)."""
+        if self.limits is not None and context.needed is not None and context.needed.limit:
+            self.limits.again(context.caller, context.needed.limit)
+
     def leave(self, context) -> None:
         """The answer has gone. Call it for each request that has a slot."""
         slot, context.slot = context.slot, None

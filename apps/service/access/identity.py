@@ -37,6 +37,7 @@ class Me(BaseModel):
     limits: list[dict] = []
     parallel: dict | None = None
     quota: dict | None = None
+    tokens: list[dict] | None = None
 
 
 class Identity:

@@ -7,15 +7,15 @@ from math import ceil
 
 from apps.service.access.callers import Caller
 from apps.service.access.counting import Counts, Slot
-from apps.service.access.policies import DAY, SLOT, WINDOW, Asked, Policy, Standing
+from apps.service.access.policies import PERIOD, SLOT, WINDOW, Asked, Policy, Standing
 from apps.service.problems import Problem
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-REASONS = {WINDOW: "rate", SLOT: "parallel", DAY: "quota"}
+REASONS = {WINDOW: "rate", SLOT: "parallel", PERIOD: "quota"}
 EXPECTED = {
     WINDOW: "expected at most {limit} requests in {seconds} seconds",
     SLOT: "expected at most {limit} requests at a time",
-    DAY: "expected at most {limit} requests of one tenant a day",
+    PERIOD: "expected at most {limit} requests of one tenant a day",
 }
 
 
@@ -29,7 +29,7 @@ class Limits:
             self._rates[class_] = int(limit), UNITS[unit]
         most, quota = settings.max_parallel, settings.daily_quota
         self._parallel = Policy("parallel", SLOT, most) if most else None
-        self._day = Policy("day", DAY, quota, UNITS["day"]) if quota else None
+        self._day = Policy("day", PERIOD, quota, UNITS["day"]) if quota else None
         self._policies: dict[str, tuple[list[Policy], str]] = {}  # by class, with the field that tells them
 
     def enter(self, context, caller: Caller, class_: str, wait: bool) -> bool:
@@ -47,6 +47,14 @@ class Limits:
             raise self._refused(class_, policies, taken.standings, fields)
         context.rate_limit, context.slot, context.counted = fields, slot, True
         return True
+
+    def again(self, caller: Caller, class_: str) -> None:
+        """Count one more request on a connection that was let in, and that has its slot: a question on a
+        WebSocket. Raises Problem (429)."""
+        policies = [policy for policy in self._of(class_)[0] if not policy.is_slot]
+        taken, _ = self._counts.take(asked_by(caller, policies))
+        if not taken.inside:
+            raise self._refused(class_, policies, taken.standings, [])
 
     def leave(self, slot: Slot) -> None:
         """The answer has gone."""
@@ -68,7 +76,7 @@ class Limits:
             }
             if policy.kind == WINDOW:
                 shown["limits"].append({"class": policy.name, **left, "window_seconds": policy.seconds})
-            elif policy.kind == DAY:
+            elif policy.kind == PERIOD:
                 shown["quota"] = left
             else:
                 shown["parallel"] = {"limit": policy.limit}
@@ -96,7 +104,7 @@ class Limits:
 
 
 def asked_by(caller: Caller, policies: list[Policy]) -> list[Asked]:
-    return [(policy, caller.tenant if policy.kind == DAY else caller.subject) for policy in policies]
+    return [(policy, caller.tenant if policy.kind == PERIOD else caller.subject) for policy in policies]
 
 
 def as_field(policy: Policy) -> str:

@@ -11,11 +11,10 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from apps.service.access.policies import DAY, WINDOW, Asked, Policy, Standing, Taken
+from apps.service.access.policies import PERIOD, WINDOW, Asked, Policy, Standing, Taken
 
 MOST_CALLERS = 100_000  # of one limit; who has asked least recently is forgotten first
 MOST_TIMES = 4_000_000  # of all callers of one limit, in 8 bytes each
-DAY_NS = 86400 * 10**9
 
 
 class LocalCounts:
@@ -26,23 +25,32 @@ class LocalCounts:
         self._now, self._today = now, today
         self._lock = threading.Lock()
         self._windows: dict[Policy, Window] = {}
-        self._days: dict[Asked, int] = {}  # of one day
-        self._day = 0
+        self._periods: dict[Policy, Period] = {}
         self._slots: dict[Asked, int] = {}
 
-    def take(self, asked: Sequence[Asked], really: bool = True) -> Taken:
-        """Count one with each, if there is room in all."""
+    def take(self, asked: Sequence[Asked], amount: int = 1) -> Taken:
+        """Count one with each, or `amount` where all are periods, if there is room in all. With 0, only
+        look."""
         inside, found = True, []
         with self._lock:
             now = self._now()
             for one in asked:
                 standing = self._standing(one, now)
                 found.append(standing)
-                if standing[0] >= one[0].limit:
+                if standing[0] + max(amount, 1) > one[0].limit:
                     inside = False
-            if inside and really:
-                found = [self._count(one, *standing, now) for one, standing in zip(asked, found, strict=True)]
+            if inside and amount:
+                found = [
+                    self._count(one, *standing, now, amount)
+                    for one, standing in zip(asked, found, strict=True)
+                ]
         return Taken(inside, found)
+
+    def spend(self, asked: Sequence[Asked], amount: int) -> None:
+        """Count so many in each of these periods, room or not; where it is less than 0, so many less."""
+        with self._lock:
+            for policy, key in asked:
+                self._period(policy).count(key, amount)
 
     def take_back(self, asked: Sequence[Asked]) -> None:
         """Count one less in each of these windows."""
@@ -67,22 +75,55 @@ class LocalCounts:
             if window is None:
                 window = self._windows[policy] = Window(policy.seconds)
             return window.standing(key, now)
-        if kind == DAY:
-            day, passed = divmod(self._today(), DAY_NS)
-            if day != self._day:
-                self._day, self._days = day, {}
-            return self._days.get(one, 0), (DAY_NS - passed) / 1e9
+        if kind == PERIOD:
+            period = self._period(policy)
+            return period.used(key), period.left
         return self._slots.get(one, 0), 0.0
 
-    def _count(self, one: Asked, used: int, wait: float, now: int) -> Standing:
+    def _period(self, policy: Policy) -> "Period":
+        if policy not in self._periods:
+            self._periods[policy] = Period(policy.seconds)
+        self._periods[policy].turn(self._today())
+        return self._periods[policy]
+
+    def _count(self, one: Asked, used: int, wait: float, now: int, amount: int) -> Standing:
         policy, key = one
         kind = policy.kind
         if kind == WINDOW:
             self._windows[policy].count(key, now)
             return used + 1, wait or policy.seconds
-        counts = self._days if kind == DAY else self._slots
-        counts[one] = used + 1
+        if kind == PERIOD:
+            self._periods[policy].count(key, amount)
+            return used + amount, wait
+        self._slots[one] = used + 1
         return used + 1, wait
+
+
+class Period:
+    """How much each caller has had since the clock's last turn."""
+
+    def __init__(self, seconds: float) -> None:
+        self._span = int(seconds * 1e9)
+        self._number, self.left = 0, 0.0  # seconds until the next turn
+        self.callers: OrderedDict[str, int] = OrderedDict()  # who has had something most recently is last
+
+    def turn(self, now: int) -> None:
+        """Forget what was counted before the clock's last turn."""
+        number, passed = divmod(now, self._span)
+        self.left = (self._span - passed) / 1e9
+        if number != self._number:
+            self._number = number
+            self.callers.clear()
+
+    def used(self, key: str) -> int:
+        return self.callers.get(key, 0)
+
+    def count(self, key: str, amount: int) -> None:
+        used = self.callers.pop(key, 0) + amount
+        if used > 0:
+            self.callers[key] = used
+            if len(self.callers) > MOST_CALLERS:
+                self.callers.popitem(last=False)
 
 
 class Window:

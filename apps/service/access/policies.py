@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 WINDOW = "window"  # so many in any span of so many seconds
-DAY = "day"  # so many from one midnight UTC to the next
+PERIOD = "period"  # so many from one turn of the clock to the next: of a minute, an hour or a day, in UTC
 SLOT = "slot"  # so many at a time
 
 
@@ -11,7 +11,7 @@ class Policy(NamedTuple):
     name: str  # as clients see it
     kind: str
     limit: int
-    seconds: float = 0  # of a window
+    seconds: float = 0  # of a window or a period
 
     @property
     def is_slot(self) -> bool:
@@ -20,7 +20,7 @@ class Policy(NamedTuple):
 
 Asked = tuple[Policy, str]  # and whose count: a caller's, a tenant's
 # How many are counted, and in how many seconds it will be one less; 0 where nothing is, or nobody knows.
-Standing = tuple[int, float]
+Standing = tuple[int, float]  # of a period: in how many seconds it is over
 
 
 class Taken(NamedTuple):

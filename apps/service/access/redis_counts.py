@@ -12,11 +12,12 @@ from apps.service.access.policies import Asked, Taken
 
 LEASE_SECONDS = 30.0  # after which a slot that nobody renews is free: its process has gone
 
-# Of each key: its kind, its limit and its span in microseconds. Every key has an end.
+# How much to count, 0 to look only; the slot's holder; and of each key: its kind, its limit and its span in
+# microseconds. Every key has an end.
 TAKE = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local day = 86400000000
+local amount = tonumber(ARGV[1])
 local function text(number) return string.format('%.0f', number) end
 local answer = {1}
 for i, key in ipairs(KEYS) do
@@ -32,33 +33,46 @@ for i, key in ipairs(KEYS) do
     end
     used = redis.call('LLEN', key)
     if oldest then wait = math.min(oldest + span - now, span) end
-  elseif kind == 'day' then
+  elseif kind == 'period' then
     used = tonumber(redis.call('GET', key) or 0)
-    wait = day - now % day
+    wait = span - now % span
   else
     redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
     used = redis.call('ZCARD', key)
   end
-  if used >= limit then answer[1] = 0 end
+  if used + math.max(amount, 1) > limit then answer[1] = 0 end
   answer[2 * i], answer[2 * i + 1] = used, wait
 end
-if answer[1] == 0 or ARGV[1] == '' then return answer end
+if answer[1] == 0 or amount == 0 then return answer end
 for i, key in ipairs(KEYS) do
   local kind, span = ARGV[3 * i], tonumber(ARGV[3 * i + 2])
   if kind == 'window' then
     redis.call('RPUSH', key, text(now))
     redis.call('PEXPIRE', key, text(math.ceil(span / 1000)))
     if answer[2 * i] == 0 then answer[2 * i + 1] = span end
-  elseif kind == 'day' then
-    redis.call('INCR', key)
-    redis.call('PEXPIREAT', key, text((now - now % day + day) / 1000))
+  elseif kind == 'period' then
+    redis.call('INCRBY', key, text(amount))
+    redis.call('PEXPIREAT', key, text((now - now % span + span) / 1000))
   else
     redis.call('ZADD', key, text(now + span), ARGV[2])
     redis.call('PEXPIRE', key, text(math.ceil(span / 1000)))
   end
-  answer[2 * i] = answer[2 * i] + 1
+  answer[2 * i] = answer[2 * i] + amount
 end
 return answer
+"""
+# How much to count, and of each key its span in microseconds.
+SPEND = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+for i, key in ipairs(KEYS) do
+  local span = tonumber(ARGV[i + 1])
+  if redis.call('INCRBY', key, ARGV[1]) > 0 then
+    redis.call('PEXPIREAT', key, string.format('%.0f', (now - now % span + span) / 1000))
+  else
+    redis.call('DEL', key)
+  end
+end
 """
 RENEW = """
 local clock = redis.call('TIME')
@@ -77,6 +91,7 @@ class RedisCounts:
     def __init__(self, client: Redis, lease: float = LEASE_SECONDS) -> None:
         self._redis = client
         self._take = self._redis.register_script(TAKE)
+        self._spend = self._redis.register_script(SPEND)
         self._renew = self._redis.register_script(RENEW)
         self._lease = micro(lease)
 
@@ -84,14 +99,20 @@ class RedisCounts:
         """A name for a slot that nobody else has."""
         return f"{getrandbits(64):x}"
 
-    def take(self, asked: Sequence[Asked], holder: str = "", really: bool = True) -> Taken:
-        """Count one with each, if there is room in all; the slot under the name `holder`."""
-        told: list = ["1" if really else "", holder]
+    def take(self, asked: Sequence[Asked], holder: str = "", amount: int = 1) -> Taken:
+        """Count one with each, or `amount` where all are periods, if there is room in all; the slot under the
+        name `holder`. With 0, only look."""
+        told: list = [amount, holder]
         for policy, _ in asked:
             told += [policy.kind, policy.limit, self._lease if policy.is_slot else micro(policy.seconds)]
         inside, *found = self._take([name(one) for one in asked], told)
         pairs = zip(found[::2], found[1::2], strict=True)
         return Taken(bool(inside), [(used, wait / 1e6) for used, wait in pairs])
+
+    def spend(self, asked: Sequence[Asked], amount: int) -> None:
+        """Count so many in each of these periods, room or not; where it is less than 0, so many less."""
+        spans = [micro(policy.seconds) for policy, _ in asked]
+        self._spend([name(one) for one in asked], [amount, *spans])
 
     def take_back(self, asked: Sequence[Asked]) -> None:
         """Count one less in each of these windows."""

@@ -12,6 +12,7 @@ from apps.service.cache.answers import Found, Unavailable
 from apps.service.cache.keys import Wanted
 from apps.service.model import Serving
 from apps.service.redis import Redis
+from model_training.card import Card, Target
 
 PREFIX = "servelab:result:"
 MOST_BYTES = 1 << 20  # of one result; what is longer is none of ours, and is not fetched whole
@@ -20,8 +21,8 @@ MOST_BYTES = 1 << 20  # of one result; what is longer is none of ours, and is no
 class Kept(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """A result as it is written."""
 
-    predictions: list[bool | int | float | str]
-    probabilities: list[list[float]] | None
+    predictions: list  # of answers; with several targets, of lists of them
+    probabilities: list[list] | None  # of shares; with several targets, of lists of them
 
 
 class RedisResults:
@@ -71,24 +72,40 @@ def read(text: bytes, serving: Serving, count: int) -> Outcome | None:
     """The result, or None for what the model cannot have answered to so many rows."""
     try:
         kept = msgspec.json.decode(text, type=Kept)
-    except (msgspec.DecodeError, ValueError):  # the second one is of bytes that are no UTF-8
+    except (msgspec.DecodeError, ValueError, RecursionError):  # the second one is of bytes that are no UTF-8
         return None
-    if len(kept.predictions) != count or not all(is_answer(found, serving) for found in kept.predictions):
+    if len(kept.predictions) != count or (kept.probabilities is not None) != serving.has_probabilities:
         return None
-    if (kept.probabilities is not None) != serving.has_probabilities:
+    if kept.probabilities is not None and len(kept.probabilities) != count:
         return None
-    if kept.probabilities is not None:
-        width = len(serving.classes)
-        if [len(row) for row in kept.probabilities] != [width] * count:
-            return None
-        if not all(isfinite(share) for row in kept.probabilities for share in row):
+    targets = serving.targets or [serving.card]
+    for number, found in enumerate(kept.predictions):
+        shares = None if kept.probabilities is None else kept.probabilities[number]
+        parts = (found, shares) if serving.targets else ([found], None if shares is None else [shares])
+        if not are_answers(*parts, targets):
             return None
     return Outcome(kept.predictions, kept.probabilities)
 
 
-def is_answer(found: object, serving: Serving) -> bool:
+def are_answers(found: object, shares: object, targets: list) -> bool:
+    """An answer for each of the targets, and where there are shares, one for each of its classes."""
+    if not isinstance(found, list) or len(found) != len(targets):
+        return False
+    if not all(is_answer(one, target) for one, target in zip(found, targets, strict=True)):
+        return False
+    if shares is None:
+        return True
+    return len(shares) == len(targets) and all(
+        isinstance(part, list)
+        and len(part) == len(target.classes)
+        and all(type(share) is float and isfinite(share) for share in part)
+        for part, target in zip(shares, targets, strict=True)
+    )
+
+
+def is_answer(found: object, target: Card | Target) -> bool:
     """A class of the card, or a finite number; and true is not 1."""
     truth = isinstance(found, bool)
-    if serving.classes:
-        return any(found == raw and truth is isinstance(raw, bool) for raw in serving.class_of)
+    if target.classes:
+        return any(found == raw and truth is isinstance(raw, bool) for raw in target.raw_labels)
     return isinstance(found, int | float) and not truth and isfinite(found)

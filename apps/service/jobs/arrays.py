@@ -5,10 +5,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model_training.artifact import LoadedModel
+
 
 class Answers(NamedTuple):
-    predictions: np.ndarray  # shape (n,)
+    """Of several targets, each row has their predictions, and the probabilities of all their classes, side by
+    side."""
+
+    predictions: np.ndarray  # shape (n,) or (n, targets)
     probabilities: np.ndarray | None  # shape (n, classes)
+
+
+def answers_of(model: LoadedModel, rows: np.ndarray) -> Answers:
+    """What the model answers to rows, float64 of shape (n, features)."""
+    predictions, probabilities = model.predict(rows.astype(np.float32) if model.format == "onnx" else rows)
+    return Answers(
+        predictions, np.hstack(probabilities) if isinstance(probabilities, list) else probabilities
+    )
 
 
 def pack_rows(rows: np.ndarray) -> bytes:

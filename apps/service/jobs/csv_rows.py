@@ -8,12 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 from pydantic_core import from_json
 
+from apps.service.jobs.csv_cells import Cells
 from apps.service.model import Serving
 from apps.service.problems import Problem
 
@@ -24,7 +24,6 @@ COUNTED = 1000  # mistakes after which nobody reads on
 BOM = b"\xef\xbb\xbf"
 BLANK = re.compile(rb"\n[ \t\r]*\n")  # a line with nothing on it, which is good at the end only
 QUOTE_WITHIN = re.compile(rb'[^,\n]"[^,\r\n]')  # neither at a cell's beginning nor at its end
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII).fullmatch
 
 
 class Mistake(NamedTuple):
@@ -40,6 +39,7 @@ class CsvRows:
     def __init__(self, serving: Serving) -> None:
         self._features = serving.features
         self._low, self._high = np.array(serving.minimum), np.array(serving.maximum)
+        self._plain, self._cells = serving.is_plain, Cells(serving)
         self._order: list[int] | None = None  # of each feature its column, once the header is read
         self._kept, self._begun = b"", False
         self._line = 0  # lines that have been read
@@ -96,6 +96,8 @@ class CsvRows:
         """All rows of a block; None where a line of it has to be looked at by itself."""
         if self._blank or BLANK.search(block) or block.lstrip(b" \t\r").startswith(b"\n"):
             return None
+        if not self._plain:
+            return self._cells.rows(block, self._order)
         try:
             found = plain(block, len(self._features))
         except (ValueError, OverflowError):
@@ -134,25 +136,16 @@ class CsvRows:
         elif cells is None:
             self._mistake(self._line, None, "expected text in UTF-8, with its quotes closed")
         elif len(cells) != len(self._features):
+            kind = "numbers" if self._plain else "cells"
             self._mistake(
-                self._line, None, f"expected {len(self._features)} numbers in a row, got {len(cells)}"
+                self._line, None, f"expected {len(self._features)} {kind} in a row, got {len(cells)}"
             )
         else:
-            for place, column in enumerate(self._order):
-                if message := self._wrong(cells[column], place):
-                    self._mistake(self._line, self._features[place], message)
-        return [float(cells[column]) for column in self._order] if self._count == count else None
-
-    def _wrong(self, cell: str, place: int) -> str:
-        """What is wrong with a cell; "" for nothing."""
-        low, high = self._low[place], self._high[place]
-        if not cell.strip():
-            return "expected a number, got nothing"
-        if not NUMBER(cell):
-            return "expected a number, such as 5.1, with a point"
-        if not (low <= float(cell) <= high and isfinite(float(cell))):
-            return f"expected a number from {low:g} to {high:g}"
-        return ""
+            row = [self._cells.read(cells[column], place) for place, column in enumerate(self._order)]
+            for name, found in zip(self._features, row, strict=True):
+                if isinstance(found, str):
+                    self._mistake(self._line, name, found)
+        return row if self._count == count else None
 
     def _read_header(self, line: bytes) -> None:
         """Raises Problem for names that are not the features'; nothing could be told of the rows then."""

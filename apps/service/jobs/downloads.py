@@ -38,19 +38,63 @@ def json_parts(
     """The JSON of /predict/batch for these rows. The answers are gone through once for each member, since the
     members of all rows stand one after the other."""
     yield b'{"prediction":['
-    yield from joined(texts(part) for part, _ in answers)
-    if card.classes:
-        label = {raw: encode(name) for raw, name in zip(card.raw_labels, card.classes, strict=True)}
+    yield from joined(in_one(part, card) for part, _ in answers)
+    if names := labels_by_target(card):
         yield b'],"label":['
-        yield from joined([label[raw] for raw in part.tolist()] for part, _ in answers)
+        yield from joined(in_objects(looked_up(part, names), card) for part, _ in answers)
     if card.has_probabilities:
-        members = b",".join(encode(name).replace(b"%", b"%%") + b":%s" for name in card.classes)
         yield b'],"probabilities":['
-        yield from joined(
-            [b"{" + members % row + b"}" for row in zip(*columns_of(shares), strict=True)]
-            for _, shares in answers
-        )
+        yield from joined(shares_in_objects(shares, card) for _, shares in answers)
     yield b'],"model":' + encode(model) + b',"request_id":' + encode(request_id) + b"}"
+
+
+def in_one(predictions: np.ndarray, card: Card) -> list[bytes]:
+    """Each row's prediction, which of several targets is a list."""
+    if not card.targets:
+        return texts(predictions)
+    return [b"[" + b",".join(row) + b"]" for row in zip(*columns_of(predictions), strict=True)]
+
+
+def labels_by_target(card: Card) -> list[dict]:
+    """For each target, what is sent for each of its labels; empty where they are no classes."""
+    targets = card.targets or [card]
+    if not targets[0].classes:
+        return []
+    return [
+        {raw: encode(name) for raw, name in zip(target.raw_labels, target.classes, strict=True)}
+        for target in targets
+    ]
+
+
+def looked_up(predictions: np.ndarray, names: list[dict]) -> list[list[bytes]]:
+    """A column for each target."""
+    columns = predictions.reshape(len(predictions), -1).T
+    return [[name[raw] for raw in column.tolist()] for column, name in zip(columns, names, strict=True)]
+
+
+def in_objects(columns: list[list[bytes]], card: Card) -> list[bytes]:
+    """Each row's part of each column: by target, where there are several."""
+    if not card.targets:
+        return columns[0]
+    members = b",".join(member(target.name) + b"%s" for target in card.targets)
+    return [b"{" + members % row + b"}" for row in zip(*columns, strict=True)]
+
+
+def shares_in_objects(shares: np.ndarray, card: Card) -> list[bytes]:
+    """Each row's probabilities by class: by target, where there are several."""
+    parts = []
+    for target in card.targets or [card]:
+        members = b",".join(member(name) + b"%s" for name in target.classes)
+        parts.append(
+            b"{" + members + b"}" if not card.targets else member(target.name) + b"{" + members + b"}"
+        )
+    row_of = parts[0] if not card.targets else b"{" + b",".join(parts) + b"}"
+    return [row_of % row for row in zip(*columns_of(shares), strict=True)]
+
+
+def member(name: str) -> bytes:
+    """A name and its colon, to be formatted with what follows."""
+    return encode(name).replace(b"%", b"%%") + b":"
 
 
 def joined(parts: Iterable[list[bytes]]) -> Iterator[bytes]:
@@ -63,16 +107,27 @@ def joined(parts: Iterable[list[bytes]]) -> Iterator[bytes]:
 
 def csv_parts(answers: Iterable[Answers], card: Card) -> Iterator[bytes]:
     """A line for each row: its number, from 1, and what the model answered. RFC 4180."""
-    names = ["row", "prediction"]
-    names += ["label"] if card.classes else []
-    names += [f"probability_{name}" for name in card.classes] if card.has_probabilities else []
+    targets, of = card.targets or [card], [f"_{target.name}" for target in card.targets or []] or [""]
+    names = ["row"]
+    for target, suffix in zip(targets, of, strict=True):
+        names += [f"prediction{suffix}", *([f"label{suffix}"] if target.classes else [])]
+        names += [f"probability{suffix}_{name}" for name in target.classes] if card.has_probabilities else []
     yield line_of(names) + b"\r\n"
-    told = {raw: line_of([raw, name]) for raw, name in zip(card.raw_labels, card.classes or [], strict=True)}
+    told = [
+        {raw: line_of([raw, name]) for raw, name in zip(target.raw_labels, target.classes or [], strict=True)}
+        for target in targets
+    ]
     first = 1
     for predictions, shares in answers:
         columns = [texts(np.arange(first, first + len(predictions)))]
-        columns += [[told[raw] for raw in predictions.tolist()] if told else texts(predictions)]
-        columns += columns_of(shares) if card.has_probabilities else []
+        width = 0
+        for target, found, name in zip(
+            targets, predictions.reshape(len(predictions), -1).T, told, strict=True
+        ):
+            columns += [[name[raw] for raw in found.tolist()] if name else texts(found)]
+            if card.has_probabilities:
+                width, start = width + len(target.classes), width
+                columns += columns_of(shares[:, start:width])
         line = b",".join([b"%s"] * len(columns)) + b"\r\n"
         yield b"".join([line % row for row in zip(*columns, strict=True)])
         first += len(predictions)

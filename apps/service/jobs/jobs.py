@@ -34,7 +34,7 @@ class Jobs:
         """Raises SettingsError for a folder or a database that cannot be used."""
         self._settings, self._log, self._metrics = settings, log, metrics
         self.database, self.results = stores_of(settings, log)
-        self._models = Models(self.database, settings.model_path)
+        self._models = Models(self.database)
         self.calls = Calls(settings, log)
 
     def start(self) -> None:

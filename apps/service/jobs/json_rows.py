@@ -12,12 +12,16 @@ from pydantic_core import from_json
 from apps.service.bodies import reader
 from apps.service.jobs.csv_rows import BLOCK_BYTES, LINE_BYTES
 from apps.service.model import Serving
-from apps.service.predictions import BatchRequest, check_features
+from apps.service.predictions import BatchRequest
 from apps.service.problems import Problem
+from apps.service.rows import check_features
 
 HEAD = re.compile(rb'\s*\{\s*"instances"\s*:\s*\[').match
 ROW = re.compile(rb"\s*(\[[^\[\]]*\])\s*(,?)").match
 TAIL = re.compile(rb"\s*\]\s*\}\s*").fullmatch
+MIXED_ROW = re.compile(rb"\s*(\[[^\[\]{}]*\]|\{[^\[\]{}]*\})\s*(,?)").match
+OBJECT = re.compile(rb"\s*\{").match
+TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\Z)', re.DOTALL)  # the last of which may not have ended
 
 
 class JsonRows:
@@ -27,6 +31,7 @@ class JsonRows:
         self._serving, self._small, self._max_depth = serving, small_bytes, max_depth
         self._low, self._high = np.array(serving.minimum), np.array(serving.maximum)
         self._kept, self._large = bytearray(), False
+        self._mixed = not serving.is_plain  # else rows are lists of numbers, and read as such
         self._rows = 0
 
     def add(self, piece: bytes) -> Iterator[np.ndarray]:
@@ -42,9 +47,10 @@ class JsonRows:
                     f"{self._small} bytes",
                 )
             del self._kept[: head.end()]
+            self._mixed = self._mixed or bool(OBJECT(self._kept))
         if len(self._kept) < BLOCK_BYTES:
             return
-        cut = self._kept.rfind(b"[")
+        cut = self._last_row()
         block = bytes(self._kept[: max(cut, 0)]).rstrip()
         del self._kept[: max(cut, 0)]
         if block:
@@ -57,7 +63,7 @@ class JsonRows:
     def end(self) -> Iterator[np.ndarray]:
         left = bytes(self._kept)
         if self._large:
-            cut = left.rfind(b"]", 0, max(left.rfind(b"]"), 0)) + 1
+            cut = self._end_of_rows(left)
             if not TAIL(left, cut):
                 raise self._wrong(left)
             yield self._read(left[:cut])
@@ -65,11 +71,54 @@ class JsonRows:
         rows = reader(BatchRequest)(left, self._max_depth).instances
         if not rows:
             raise Problem("invalid-input", "expected one row or more, got none")
-        check_features(rows, self._serving)
-        yield np.array(rows, np.float64)
+        yield np.array(check_features(rows, self._serving), np.float64)
+
+    def _last_row(self) -> int:
+        """Where the last row begins that has begun."""
+        if not self._mixed:
+            return self._kept.rfind(b"[")
+        kept = without_texts(bytes(self._kept))
+        return max(kept.rfind(b"["), kept.rfind(b"{"))
+
+    def _end_of_rows(self, left: bytes) -> int:
+        """Where the last row has ended: before the bracket that ends all of them."""
+        kept = without_texts(left) if self._mixed else left
+        last = max(kept.rfind(b"]"), 0)
+        return max(kept.rfind(b"]", 0, last), kept.rfind(b"}", 0, last)) + 1
+
+    def _read_mixed(self, block: bytes) -> np.ndarray:
+        """The rows of a block, lists and objects of anything that a feature may be, with commas between."""
+        try:
+            found = self._rows_in(block)
+        except Problem:
+            raise self._wrong_mixed(block) from None
+        self._rows += len(found)
+        return np.array(found, np.float64)
+
+    def _rows_in(self, block: bytes) -> list[list[float]]:
+        rows = reader(BatchRequest)(b'{"instances":[' + block + b"]}", self._max_depth).instances
+        return check_features(rows, self._serving, first=self._rows)
+
+    def _wrong_mixed(self, block: bytes) -> Problem:
+        """As _wrong."""
+        bare, end = without_texts(block), 0
+        while row := MIXED_ROW(bare, end):
+            try:
+                self._rows_in(block[row.start(1) : row.end(1)])
+            except Problem as problem:
+                if problem.detail.startswith("expected one JSON") or "instances[0]" in problem.detail:
+                    break
+                return problem
+            self._rows += 1
+            end = row.end()
+            if not row[2]:
+                break
+        return self._not_right()
 
     def _read(self, block: bytes) -> np.ndarray:
         """The rows of a block, which are numbers in brackets with commas between."""
+        if self._mixed:
+            return self._read_mixed(block)
         try:
             if block.translate(None, b"0123456789+-.eE,[] \t\r\n"):
                 raise ValueError("there is something else")
@@ -87,6 +136,8 @@ class JsonRows:
     def _wrong(self, block: bytes) -> Problem:
         """What to tell of a block with a mistake: looked at row by row, so that it does not depend on where
         it was cut."""
+        if self._mixed:
+            return self._wrong_mixed(block)
         end = 0
         while row := ROW(block, end):
             try:
@@ -103,7 +154,15 @@ class JsonRows:
             end = row.end()
             if not row[2]:
                 break
+        return self._not_right()
+
+    def _not_right(self) -> Problem:
         return Problem(
             "invalid-input",
             f"expected {BatchRequest.shape}; the first {self._rows} rows are right, what follows is not",
         )
+
+
+def without_texts(block: bytes) -> bytes:
+    """As long, with nothing in its texts: what looks like a bracket in one is none."""
+    return TEXTS.sub(lambda text: b'"' * len(text[0]), block)

@@ -14,9 +14,8 @@ from model_training.card import Card
 
 
 class Models:
-    def __init__(self, database: Database, path: Path) -> None:
-        """`path`: MODEL_PATH, from which what is served was loaded."""
-        self._database, self._path = database, path
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def store(self, serving: Serving) -> str:
         """Its id in the database, where it is from now on. Raises Problem 503 where the model's file is not
@@ -32,7 +31,7 @@ class Models:
             format=serving.format,
             name=known.file,
             card=serving.card_json,
-            file=bytes_of(self._path, known.file, known.sha256),
+            file=bytes_of(serving.path, known.file, known.sha256),
             used_at=time.time(),
         )
         try:
@@ -48,7 +47,7 @@ class Models:
 
 
 def bytes_of(path: Path, file: str, sha256: str) -> bytes:
-    """The model's file, as it was loaded from MODEL_PATH. Raises Problem."""
+    """The model's file, as it was loaded from `path`. Raises Problem."""
     folder = path if path.is_dir() else path.parent
     for candidate in (folder / file, path):
         try:

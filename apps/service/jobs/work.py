@@ -9,9 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
-from apps.service.jobs.arrays import Answers, check_length
+from apps.service.jobs.arrays import answers_of, check_length
 from apps.service.jobs.chunks import Chunks, Claim
 from apps.service.jobs.records import Unavailable
 from apps.service.model import REASONS
@@ -89,7 +87,7 @@ class Work:
             if rows is None:
                 return "lost"
             try:
-                answers = Answers(*model.predict(rows.astype(np.float32) if model.format == "onnx" else rows))
+                answers = answers_of(model, rows)
                 check_length(answers, claim.rows)
                 done = self._patiently(lambda: self._chunks.complete(claim, answers))
             except (Stopped, MemoryError):

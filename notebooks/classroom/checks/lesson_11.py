@@ -41,11 +41,6 @@ TWINS = (ASKED, ("clinic", "iris", "2", [[5.1, 3.5, 1.4, 0.3]]), ("clinic", "iri
 TWINS = (*TWINS, ("clinic", "iris-a", "2", ROWS))
 
 
-def names_used(code) -> set[str]:
-    """The names that a function's code uses, and those inside it."""
-    return set(code.co_names).union(*(names_used(one) for one in code.co_consts if hasattr(one, "co_names")))
-
-
 @exercise(
     "11.1",
     hints=(
@@ -59,7 +54,7 @@ def a_key(answers):
     made = key(*ASKED)
     if not isinstance(made, str):
         raise NotYet(f"key(…) gave {shown(made)}, expected a text. Which method of a hash gives its digits?")
-    if "hash" in names_used(getattr(answers["key"], "__code__", compile("", "", "exec"))):
+    if "hash" in answers.names_in("key"):
         raise NotYet(
             "your key is made with `hash`, which Python begins anew in each process: expected the same key "
             "in all of them. Which library computes a hash that is the same everywhere?"

@@ -1,12 +1,16 @@
-"""A SQLite file that is new, and that several processes open in the same moment."""
+"""A database that several use in the same moment: a SQLite file that is new, one that goes away."""
 
 import multiprocessing
 import sqlite3
 import sys
-from contextlib import closing
-from types import ModuleType
+import threading
+import time
+from contextlib import closing, suppress
+from types import ModuleType, SimpleNamespace
 
-from apps.service.databases import prepare_sqlite
+from sqlalchemy import text
+
+from apps.service.databases import Database, prepare_sqlite
 
 PROCESSES, FILES = 8, 40
 
@@ -40,3 +44,27 @@ def test_all_of_them_can_use_it(tmp_path, monkeypatch):
     for file in range(FILES):
         with closing(sqlite3.connect(tmp_path / f"{file}.db")) as connection:
             assert connection.execute("SELECT count(*) FROM seen").fetchone() == (PROCESSES,)
+
+
+def test_a_database_that_goes_away_has_one_line_in_the_log_however_many_ask(tmp_path):
+    lines, together = [], threading.Barrier(8)
+
+    def error(line: str, **_) -> None:
+        time.sleep(0.01)  # as long as others may need to come here
+        lines.append(line)
+
+    log = SimpleNamespace(error=error, warning=lines.append)
+    database = Database(None, tmp_path / "db", "tests", RuntimeError, log)
+
+    def ask() -> None:
+        with suppress(RuntimeError), database.session() as session:
+            together.wait()
+            session.execute(text("SELECT no_such_column"))
+
+    threads = [threading.Thread(target=ask) for _ in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lines == ["the database of tests does not answer"]
+    database.close()
