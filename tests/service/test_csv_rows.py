@@ -1,5 +1,6 @@
 """CSV to rows: whatever the pieces it comes in, and every mistake by line and column."""
 
+from math import inf
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,11 +9,18 @@ import pytest
 from apps.service.jobs import csv_rows
 from apps.service.jobs.csv_rows import CsvRows
 from apps.service.problems import Problem
+from apps.service.rows import Column
 
-MODEL = SimpleNamespace(
-    features=["a", "b c"], minimum=[0.0, -float("inf")], maximum=[10.0, float("inf")], is_plain=True
-)
-ONE = SimpleNamespace(features=["a"], minimum=[0.0], maximum=[10.0], is_plain=True)
+
+def numbers(**ranges: tuple[float, float]) -> SimpleNamespace:
+    """A model of such features."""
+    low, high = zip(*ranges.values(), strict=True)
+    columns = [Column(name, None, None, False, "a number") for name in ranges]
+    return SimpleNamespace(features=list(ranges), minimum=low, maximum=high, columns=columns, is_plain=True)
+
+
+MODEL = numbers(**{"a": (0.0, 10.0), "b c": (-inf, inf)})
+ONE = numbers(a=(0.0, 10.0))
 GOOD = {
     "plain": b"a,b c\n1,2\n3,4\n",
     "no line end": b"a,b c\n1,2\n3,4",

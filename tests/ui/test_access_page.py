@@ -2,8 +2,10 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 
+import psutil
 import pytest
 from credentials import PASSWORD, eventually, guarded_pair, predict
 from scripted import press, said
@@ -198,7 +200,8 @@ def test_a_load_test_says_who_asks_and_its_arguments_do_not(known, generators):
     run.start()
     seen, deadline = [], time.monotonic() + 30
     while not seen and run.is_alive() and time.monotonic() < deadline:
-        seen = [(one.cmdline(), one.environ()) for one in generators()]
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            seen = [(one.cmdline(), one.environ()) for one in generators()]
     run.join()
     assert trial.failure is None and trial.loads[0].turns[0].statuses == {"200": 20}
     assert seen and "Bearer" not in str(seen) and mine.credential(known[0]).value.split()[1] not in str(seen)
