@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 FOUR = {"lab", "fastapi", "flask", "ui"}
+PARTS = {
+    "data": "BROKER_URL",
+    "observability": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "generative": "GENERATION_URL",
+}  # what servers are told of each profile
 OWN_USER = ("prom", "grafana", "jaegertracing")  # whose images have one that is not root
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
@@ -49,15 +54,11 @@ def test_compose_accepts_every_profile(profile, tmp_path):
     command = compose_command()
     if not command:
         pytest.skip("needs Docker Compose, version 2.20 or newer")
+    (tmp_path / ".env").touch()
     if profile:
         write_secrets([profile], tmp_path / ".env")
-    file = ["--file", str(ROOT / "docker-compose.yml"), "--env-file", str(tmp_path / ".env")]
-    done = subprocess.run(
-        [*command, *(file if profile else file[:2]), "config", "--format", "json"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
+    files = ["--file", str(ROOT / "docker-compose.yml"), "--env-file", str(tmp_path / ".env")]
+    done = subprocess.run([*command, *files, "config", "--format", "json"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     services = json.loads(done.stdout)["services"]
     assert set(services) == {
@@ -66,8 +67,7 @@ def test_compose_accepts_every_profile(profile, tmp_path):
         if "profiles" not in service or profile in service["profiles"]
     }
     told = services["flask"]["environment"]
-    for part, name in (("data", "BROKER_URL"), ("observability", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-                       ("generative", "GENERATION_URL")):  # fmt: skip
+    for part, name in PARTS.items():
         assert bool(told[name]) == (profile in (part, "all"))
 
 
