@@ -114,12 +114,12 @@ COPY --from=training /app/model.pkl /app/model.onnx /app/card.json ./
 COPY --from=training /app/models/tiny.onnx ./models/
 COPY model_training ./model_training
 COPY apps ./apps
-RUN install --directory --owner=1000 /access /jobs /store
+RUN install --directory --owner=1000 /data /jobs
 USER 1000
 # A container has its addresses to itself: who publishes its port decides who reaches it, and sets ACCESS=on
 # where that is more than this machine.
 ENV ACCESS=off HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json JOBS_FOLDER=/jobs \
-    ACCESS_PATH=/access MODEL_STORE=/store
+    ACCESS_PATH=/data/access MODEL_STORE=/data/store GENERATION_FOLDER=/data/generation PREDICTION_LOG_FOLDER=/data/predictions
 
 FROM serving AS worker
 EXPOSE 8002
