@@ -21,7 +21,7 @@ PORTS = {"lab": 8888, "fastapi": 8000, "flask": 5000, "ui": 8501}  # and 10 more
 PAGE = 8095
 STEP = 10
 MOST = 250  # each has a network, 10.213.N.0/28
-SERVER, STREAMLIT, LEAST_LAB, SYSTEM = 224, 256, 384, 1024  # MiB; the lab has what is left
+SERVER, STREAMLIT, LEAST_LAB, SYSTEM = 192, 256, 384, 1024  # MiB; the lab has what is left
 MARK = "# A class of kit.py classroom"
 
 HEAD = """\
