@@ -51,6 +51,8 @@ def of_security(workload: Workload) -> Iterator[str]:
         yield "may run as root"
     if context.get("seccompProfile") != {"type": "RuntimeDefault"}:
         yield "has no seccomp profile"
+    if workload.owner["kind"] == "StatefulSet" and context.get("fsGroupChangePolicy") != "OnRootMismatch":
+        yield "would open the files of its volume to its group at every start"
     if pod.get("automountServiceAccountToken") is not False:
         yield "has a token for Kubernetes"
     if pod.get("enableServiceLinks") is not False:
@@ -87,15 +89,18 @@ def of_resources(workload: Workload) -> Iterator[str]:
 
 def of_probes(workload: Workload) -> Iterator[str]:
     for each in workload.containers:
+        ports = {port["name"] for port in each.get("ports", [])}
         for kind, paths in PROBES.items():
             probe = each.get(kind)
-            if probe is None and not (kind == "livenessProbe" and "exec" in each.get("readinessProbe", {})):
-                yield f"{each['name']} has no {kind}"
-            elif probe and "httpGet" in probe:
-                if probe["httpGet"]["path"] not in paths:
-                    yield f"{kind} asks {probe['httpGet']['path']}, which says something else"
-                if probe["httpGet"]["port"] not in {port["name"] for port in each.get("ports", [])}:
-                    yield f"{kind} asks port {probe['httpGet']['port']}, which {each['name']} has not"
+            if probe is None:
+                if kind != "livenessProbe" or "tcpSocket" not in each.get("readinessProbe", {}):
+                    yield f"{each['name']} has no {kind}"
+                continue
+            asked = probe.get("httpGet") or probe["tcpSocket"]
+            if asked.get("path") not in (paths if "httpGet" in probe else {None}):
+                yield f"{kind} asks {asked['path']}, which says something else"
+            if asked["port"] not in ports:
+                yield f"{kind} asks port {asked['port']}, which {each['name']} has not"
         start = each.get("startupProbe", {})
         if start.get("periodSeconds", 10) * start.get("failureThreshold", 3) < START_SECONDS:
             yield f"{each['name']} has less than {START_SECONDS} seconds to start"

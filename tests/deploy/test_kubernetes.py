@@ -217,6 +217,18 @@ MISTAKES: list[tuple[str, str, Change, str]] = [  # overlay, object, what is don
         lambda o: without(pod(o)["securityContext"], "seccompProfile"),
         "seccomp",
     ),
+    (
+        "kind",
+        "StatefulSet/rabbitmq",
+        lambda o: without(pod(o)["securityContext"], "fsGroupChangePolicy"),
+        "open the files of its volume",
+    ),
+    (
+        "kind",
+        "StatefulSet/rabbitmq",
+        lambda o: container(o)["readinessProbe"]["tcpSocket"].update(port="http"),
+        "readinessProbe asks port http",
+    ),
     ("kind", "Deployment/flask", lambda o: without(container(o), "securityContext"), "may gain privileges"),
     (
         "kind",
