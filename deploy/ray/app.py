@@ -1,0 +1,78 @@
+"""The FastAPI server on Ray Serve: as many replicas of it as WORKERS says, on one node or on several, and on
+each node a proxy at HOST and PORT.
+
+    python -m deploy.ray.app
+
+Its environment is that of requirements.txt beside this file. With RAY_ADDRESS it joins a cluster that `ray
+start` has made, and the replicas have the settings of their node's `ray start`; without, it makes one of this
+machine alone. https://docs.ray.io/en/latest/serve/"""
+
+import asyncio
+import os
+import sys
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Alone, Ray's own ports are at 127.0.0.1; this is what it has against firewalls that ask, on other systems.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", str(int("RAY_ADDRESS" in os.environ)))
+
+import ray
+from ray import serve
+from ray.serve.config import HTTPOptions, ProxyLocation
+from ray.serve.schema import LoggingConfig
+
+from apps.fastapi_app import create_app
+from apps.service.problems import Problem
+from apps.service.settings import SettingsError, read
+
+
+def build():
+    return create_app()  # Ray tells a function that makes an app by its being one
+
+
+@serve.deployment
+@serve.ingress(build)
+class Servelab:
+    """A replica: the app, with its lifespan, in a process of its own."""
+
+    def __init__(self) -> None:
+        """Each of a node's replicas shows its metrics at a port of its own: METRICS_PORT and those above."""
+        if port := read(port=8000).exporter_port:
+            os.environ["METRICS_PORT"] = str(port + serve.get_replica_context().rank.local_rank)
+
+    async def check_health(self) -> None:
+        """Asked before the first request and then every ten seconds. Where it raises, Ray starts another
+        replica."""
+        while True:
+            try:
+                self.app.state.service.health.check_ready()
+                return
+            except Problem as problem:
+                if problem.kind.slug != "model-loading":
+                    raise RuntimeError(problem.detail) from None
+            await asyncio.sleep(0.05)
+
+
+def main() -> None:
+    try:
+        settings = read(port=8000)
+    except SettingsError as error:
+        sys.exit(f"deploy.ray.app: {error}")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    serve.start(
+        proxy_location=ProxyLocation.EveryNode,
+        http_options=HTTPOptions(
+            host=settings.host, port=settings.port, keep_alive_timeout_s=int(settings.keep_alive_seconds)
+        ),
+    )
+    replicas = Servelab.options(
+        num_replicas=settings.workers,
+        max_ongoing_requests=settings.max_in_flight,
+        graceful_shutdown_timeout_s=settings.grace_seconds,
+        ray_actor_options={"runtime_env": {"env_vars": {"HOST": settings.host, "PORT": str(settings.port)}}},
+    )
+    quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
+    serve.run(replicas.bind(), route_prefix="/", blocking=True, logging_config=quiet)
+
+
+if __name__ == "__main__":
+    main()
