@@ -36,7 +36,7 @@ def prepare(peers: Iterable[str], progress: Callable[[str], None] = print) -> di
         made_of = ENVIRONMENTS / peer / "made_of.txt"
         if made_of.exists() and made_of.read_text() == wanted:
             continue
-        progress(f"setting up {peer}, as {requirements.relative_to(ROOT).as_posix()} says …")
+        progress(f"setting up {peer}, as {requirements.name} says …")
         try:
             make(peer, requirements)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -41,6 +41,13 @@ class Host:
         """The same, run there."""
         return ["ip", "netns", "exec", self.name, *command]
 
+    def pids(self) -> list[int]:
+        return pids(self.name)
+
+    def die(self) -> None:
+        """As where the power goes: all that runs there is gone at once."""
+        kill(self.name)
+
     def cut(self) -> None:
         ip("-n", self.hub, "link", "set", self._cable, "down")
 
@@ -114,10 +121,18 @@ def left_behind() -> list[str]:
     return [name for name in found if not Path("/proc", name.split("-")[1]).exists()]
 
 
+def pids(name: str) -> list[int]:
+    """Of what runs in a namespace, this process excepted. Raises NetworkError."""
+    return [pid for pid in map(int, ip("netns", "pids", name).split()) if pid != os.getpid()]
+
+
+def kill(name: str) -> None:
+    for pid in pids(name):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def remove(name: str) -> None:
     """A namespace, and whatever runs in it but this process. Raises NetworkError."""
-    for pid in map(int, ip("netns", "pids", name).split()):
-        if pid != os.getpid():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    kill(name)
     ip("netns", "delete", name)

@@ -3,13 +3,16 @@ each node a proxy at HOST and PORT.
 
     python -m deploy.ray.app
 
-Its environment is that of requirements.txt beside this file. With RAY_ADDRESS it joins a cluster that `ray
-start` has made, and the replicas have the settings of their node's `ray start`; without, it makes one of this
-machine alone. https://docs.ray.io/en/latest/serve/"""
+Its environment is that of requirements.txt beside this file. Without RAY_ADDRESS it makes a cluster of this
+machine alone, until it is told to stop. With it, the app goes to the cluster that `ray start` has made there,
+whose nodes give replicas the settings that they were started with; run again, it takes the place of what runs
+there. https://docs.ray.io/en/latest/serve/"""
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Alone, Ray's own ports are at 127.0.0.1; this is what it has against firewalls that ask, on other systems.
@@ -25,12 +28,8 @@ from apps.service.problems import Problem
 from apps.service.settings import SettingsError, read
 
 
-def build():
-    return create_app()  # Ray tells a function that makes an app by its being one
-
-
 @serve.deployment
-@serve.ingress(build)
+@serve.ingress(create_app)
 class Servelab:
     """A replica: the app, with its lifespan, in a process of its own."""
 
@@ -71,7 +70,14 @@ def main() -> None:
         ray_actor_options={"runtime_env": {"env_vars": {"HOST": settings.host, "PORT": str(settings.port)}}},
     )
     quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
-    serve.run(replicas.bind(), route_prefix="/", blocking=True, logging_config=quiet)
+    serve.run(replicas.bind(), route_prefix="/", logging_config=quiet)
+    if "RAY_ADDRESS" not in os.environ:
+        told = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: told.set())
+        told.wait()
+        serve.shutdown()
+        ray.shutdown()
 
 
 if __name__ == "__main__":
