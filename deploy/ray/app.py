@@ -28,6 +28,9 @@ from apps.service.problems import Problem
 from apps.service.settings import SettingsError, read
 
 
+NAME = "servelab"
+
+
 @serve.deployment
 @serve.ingress(create_app)
 class Servelab:
@@ -70,12 +73,13 @@ def main() -> None:
         ray_actor_options={"runtime_env": {"env_vars": {"HOST": settings.host, "PORT": str(settings.port)}}},
     )
     quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
-    serve.run(replicas.bind(), route_prefix="/", logging_config=quiet)
+    serve.run(replicas.bind(), name=NAME, route_prefix="/", logging_config=quiet)
     if "RAY_ADDRESS" not in os.environ:
         told = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: told.set())
         told.wait()
+        serve.delete(NAME)  # what has begun is finished; shutdown alone would end the proxies amid it
         serve.shutdown()
         ray.shutdown()
 
