@@ -27,7 +27,6 @@ from apps.fastapi_app import create_app
 from apps.service.problems import Problem
 from apps.service.settings import SettingsError, read
 
-
 NAME = "servelab"
 
 
