@@ -11,8 +11,14 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-PEERS = Path(__file__).parent / "peers"
-ENVIRONMENTS = Path(__file__).parent / ".environments"
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / "benchmarks" / "peers"
+ENVIRONMENTS = ROOT / "benchmarks" / ".environments"
+OURS = {"ray_app": ROOT / "deploy" / "ray" / "requirements.txt"}  # our server, and what it runs on
+
+
+def requirements_of(peer: str) -> Path:
+    return OURS.get(peer, PEERS / f"{peer}.txt")
 
 
 def python_of(peer: str) -> Path:
@@ -25,7 +31,7 @@ def prepare(peers: Iterable[str], progress: Callable[[str], None] = print) -> di
     """Make the environments that are not there. For each peer that could not be set up, why."""
     absent = {}
     for peer in peers:
-        requirements = PEERS / f"{peer}.txt"
+        requirements = requirements_of(peer)
         wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
         made_of = ENVIRONMENTS / peer / "made_of.txt"
         if made_of.exists() and made_of.read_text() == wanted:

@@ -342,6 +342,7 @@ class Parser(argparse.ArgumentParser):
 
 def main() -> int:
     options = parse(sys.argv[1:])
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # lessons import ONNX Runtime too (docs: privacy)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each process would compile its libraries again
     try:
         if options.command == "doctor":

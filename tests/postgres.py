@@ -17,18 +17,20 @@ from sqlalchemy import create_engine, text
 class Postgres:
     """Where Debian puts it, or on the PATH. It refuses to run as root, so a root hands it to a user."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
-        self._folder, self._programs = folder, programs
+    def __init__(self, folder: Path, programs: Path, address: str) -> None:
+        self._folder, self._programs, self.address = folder, programs, address
         self._user = "postgres" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        with socket.create_server((address, 0)) as free:
             self.port = free.getsockname()[1]
         if self._user:
             shutil.chown(folder, self._user)
         self._run("initdb", "-D", folder / "data", "-U", "servelab", "-A", "trust", "--no-sync")
+        with (folder / "data" / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all all samenet trust\n")
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg://servelab@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://servelab@{self.address}:{self.port}/postgres"
 
     def database(self) -> str:
         """The URL of a new one, which is empty."""
@@ -40,7 +42,7 @@ class Postgres:
         return self.url.replace("/postgres", f"/{name}")
 
     def start(self) -> None:
-        options = f"-F -p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1"
+        options = f"-F -p {self.port} -k {self._folder} -c listen_addresses={self.address}"
         log = self._folder / "log"
         self._run("pg_ctl", "start", "-w", "-D", self._folder / "data", "-l", log, "-o", options)
 
@@ -54,7 +56,7 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(address: str = "127.0.0.1") -> Iterator[Postgres]:
     """A running one. Skips the test, by name, where there is none on this machine."""
     pytest.importorskip("psycopg")
     found = shutil.which("initdb")
@@ -63,7 +65,7 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip("missing: PostgreSQL (initdb)")
     folder = Path(tempfile.mkdtemp(prefix="servelab-postgres-"))  # pytest's own are for this user alone
     try:
-        server = Postgres(folder, places[-1])
+        server = Postgres(folder, places[-1], address)
         server.start()
         try:
             yield server

@@ -21,7 +21,16 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 BUSY_SECONDS = 5  # that SQLite waits for another process's write
 SILENT_SECONDS = 3  # that PostgreSQL may say nothing
+GONE_SECONDS = 10  # that it waits for a client amid a transaction, whose locks others wait for
 TRIES = 5  # to create the tables, beside other processes that do the same
+SESSION = {  # PostgreSQL's; by itself it keeps the locks of a client that was cut off for two hours
+    "statement_timeout": f"{SILENT_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{GONE_SECONDS}s",
+    "tcp_keepalives_idle": GONE_SECONDS,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": "25s",
+}
 
 
 class DatabaseError(ValueError):
@@ -118,7 +127,7 @@ def options(url: URL) -> dict:
         told = {
             "connect_timeout": SILENT_SECONDS,
             "tcp_user_timeout": SILENT_SECONDS * 1000,
-            "options": f"-c statement_timeout={SILENT_SECONDS}s",
+            "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
         }
         found["connect_args"] = {name: value for name, value in told.items() if name not in url.query}
     return found

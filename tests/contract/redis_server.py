@@ -24,14 +24,14 @@ missing = pytest.mark.skipif(
 class RedisServer:
     """Can be killed, silenced, and started again at the same port."""
 
-    def __init__(self, folder: Path) -> None:
-        self.port, self._folder = free_port(), folder
-        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        self.address, self.port, self._folder = address, free_port(), folder
+        self.url = f"redis://:{PASSWORD}@{address}:{self.port}/0"
         self.client = redis.Redis.from_url(self.url)
         self.start()
 
     def start(self) -> None:
-        where = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)]
+        where = ["--bind", self.address, "--port", str(self.port), "--dir", str(self._folder)]
         how = ["--save", "", "--appendonly", "no", "--requirepass", PASSWORD, "--loglevel", "warning"]
         self._process = subprocess.Popen(["redis-server", *where, *how], stdout=subprocess.DEVNULL)
         end = time.monotonic() + PATIENCE

@@ -234,3 +234,15 @@ def test_the_book_names_every_field_that_is_kept(told):
     fields = {name for line in lines for name in line}
     assert (fields | labels | attributes) - {"le"} - documented() == set()
     assert not any(span.events or span.status.message for _, span in collector.spans)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_server_that_has_answered_has_left_nothing_in_the_users_folder(name, tmp_path, monkeypatch):
+    """ONNX Runtime by itself writes an id of the device there, and what it would tell its makers."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with serve(name, env={"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}) as server:
+        answer = server.post("/predict", json={"features": FEATURES})
+        assert answer.status_code == 200
+        assert server.get("/health").json()["model"]["format"] == "onnx"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -43,6 +43,7 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "JOBS=on python -m apps.fastapi_app": "tests/contract/test_jobs.py starts servers and a worker so",
     "WORKER_PORT=8003": "tests/jobs starts several workers of one folder",
     "export RESULTS_URL=redis": "tests/jobs/test_worker.py starts workers with these settings",
+    "python -m benchmarks.hosts": "tests/jobs/test_hosts.py runs a small one",
     "GENERATION=on python -m apps.fastapi_app": "test_a_language_model_answers_as_the_book_says starts it so",
     "GENERATION_BLOCKED_WORDS=words.txt": "tests/generation reads such files",
     "python kit.py check iris\npython": "tests/training/test_checks.py and tests/registry do",

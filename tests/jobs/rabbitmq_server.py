@@ -27,24 +27,26 @@ missing = pytest.mark.skipif(
 class RabbitMQ:
     """Can be killed, silenced, and started again at the same port with what it had."""
 
-    def __init__(self, folder: Path, consumer_timeout: int = 1_800_000) -> None:
-        """`consumer_timeout`: milliseconds after which a message that nobody confirms goes to another."""
-        self.port, self._folder = free_port(), folder
+    def __init__(
+        self, folder: Path, consumer_timeout: int = 1_800_000, address: str = "127.0.0.1", config: str = "[]."
+    ) -> None:
+        """`consumer_timeout`: milliseconds after which a message that nobody confirms goes to another.
+        `config`: an advanced.config."""
+        self.address, self.port, self._folder = address, free_port(), folder
+        self._password = secrets.token_hex(16)
         epmd, distribution = free_port(), free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self.url = f"amqp://servelab:{self._password}@{address}:{self.port}//"
         (folder / "home").mkdir()
         cookie = folder / "home" / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(16))
         cookie.chmod(0o400)
         (folder / "plugins").write_text("[].\n")
         (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.default = 127.0.0.1:{self.port}\n"
+            f"listeners.tcp.default = {address}:{self.port}\n"
+            f"default_user = servelab\ndefault_pass = {self._password}\n"
             "disk_free_limit.absolute = 50MB\nlog.console = false\n"
         )
-        (folder / "advanced.config").write_text(
-            "[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]},"
-            f" {{rabbit, [{{consumer_timeout, {consumer_timeout}}}, {{channel_tick_interval, 500}}]}}].\n"
-        )
+        (folder / "advanced.config").write_text(config + "\n")
         self._env = {
             **os.environ,
             "HOME": str(folder / "home"),
@@ -58,7 +60,9 @@ class RabbitMQ:
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none"
+            " -kernel inet_dist_use_interface {127,0,0,1}"
+            f" -rabbit consumer_timeout {consumer_timeout} -rabbit channel_tick_interval 500",
         }
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._epmd = subprocess.Popen(
@@ -74,7 +78,7 @@ class RabbitMQ:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                with amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=2, read_timeout=5):
+                with self.connection(connect_timeout=2, read_timeout=5):
                     return
             except (OSError, amqp.AMQPError):
                 told = (self._folder / "out").read_text()[-500:]
@@ -94,8 +98,9 @@ class RabbitMQ:
     def wake(self) -> None:
         os.killpg(self._process.pid, signal.SIGCONT)
 
-    def connection(self) -> amqp.Connection:
-        return amqp.Connection(f"127.0.0.1:{self.port}")
+    def connection(self, **timeouts: float) -> amqp.Connection:
+        who = {"userid": "servelab", "password": self._password}
+        return amqp.Connection(f"{self.address}:{self.port}", **who, **timeouts)
 
     def count(self, queue: str) -> int:
         """Messages that are ready in a queue."""

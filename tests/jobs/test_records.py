@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from site_of_jobs import ANYBODY, LEASE, Site, rows_of, site
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 
+from apps.service import databases
 from apps.service.jobs import Owner
 from apps.service.jobs.arrays import Answers
 from apps.service.jobs.chunks import Claim
@@ -236,3 +238,20 @@ def test_a_database_that_is_away_is_a_problem_and_nothing_is_lost(
         finally:
             running_postgres.start()
         assert store.jobs.get(ANYBODY, job.id).state == "queued"
+
+
+def test_who_is_cut_off_amid_a_transaction_holds_up_the_others_for_seconds(
+    tmp_path, iris, database_url, monkeypatch
+):
+    """PostgreSQL sees a client that says nothing more, and would keep its locks for hours."""
+    sooner = {name: "1s" if name.startswith("idle") else value for name, value in databases.SESSION.items()}
+    monkeypatch.setattr(databases, "SESSION", sooner)
+    with site(tmp_path, iris, DATABASE_URL=database_url) as store:
+        job = store.submit(rows_of(10))
+        with store.jobs.database._engine.connect() as cut_off:
+            cut_off.execute(select(JobRecord.id).where(JobRecord.id == job.id).with_for_update())
+            claim = store.chunks.claim(job.id, 0)
+            assert do(store, claim)
+            with pytest.raises(DBAPIError):
+                cut_off.execute(select(1))
+        assert store.jobs.get(ANYBODY, job.id).state == "succeeded"

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -345,6 +346,17 @@ def test_a_database_is_killed_amid_a_chunk_and_the_job_is_done(
             running_postgres.start()
         found.await_state(job.id, "succeeded")
         assert_right(found, job.id)
+
+
+def test_who_waits_for_rabbitmq_asks_every_few_seconds_whether_it_is_there(tmp_path, iris, broker):
+    """Where one of them was cut off, nobody tells the other."""
+    with (
+        site(tmp_path, iris, BROKER_URL=broker.url) as found,
+        found.jobs.calls.celery.connection_for_read() as connection,
+    ):
+        asked = connection.connection.transport.sock
+        assert asked.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert asked.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
 
 
 def test_rabbitmq_keeps_messages_in_a_quorum_queue_that_refuses_when_it_is_full(tmp_path, iris, broker):

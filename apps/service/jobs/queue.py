@@ -8,6 +8,7 @@ the message is on disk; what is refused, or was delivered DELIVERIES times and n
 dead-letter queue, for a person to look at."""
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ DELIVERIES = 20
 MOST_MESSAGES = 100_000  # beyond, RabbitMQ refuses them
 CONFIRM_SECONDS = 5
 LAST_SECONDS = 2
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}  # seconds, twice, and a count: tcp(7)
 LOOK_SECONDS = 1  # between two looks whether the broker's queue is full
 
 
@@ -70,7 +72,7 @@ def celery_of(settings) -> Celery:
             "x-overflow": "reject-publish",
         }
         app.conf.update(
-            broker_transport_options={"confirm_publish": True},
+            broker_transport_options={"confirm_publish": True, "socket_settings": keepalive()},
             task_queues=[
                 Queue(NAME, Exchange(NAME, "direct", durable=True), NAME, queue_arguments=arguments)
             ],
@@ -78,6 +80,12 @@ def celery_of(settings) -> Celery:
             task_default_routing_key=NAME,
         )
     return app
+
+
+def keepalive() -> dict[int, int]:
+    """What sockets are told, as far as this system knows it: a worker that waits for a message notices within
+    half a minute that its connection has gone, where nobody could tell it."""
+    return {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
 
 
 def dead_letters() -> Queue:
