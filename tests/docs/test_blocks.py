@@ -49,6 +49,10 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "python -m benchmarks.swaps": "ten minutes; tests/contract/test_model_registry.py swaps under load too",
     "PREDICTION_LOG=on python -m apps.fastapi_app": "tests/contract/test_feedback.py starts both servers so",
     '"label": "virginica"}': "tests/contract/test_feedback.py sends such truths",
+    "python -m benchmarks.sizing\n": "tests/benchmarks/test_sizing.py does",
+    "benchmarks.sizing --rate 250": "tests/benchmarks/test_sizing.py gives it a rate and prices",
+    "split_clients": "tests/benchmarks/test_sizing.py has nginx read it",
+    "zones left ×": "tests/benchmarks/test_sizing.py compares it with what the program prints",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
 FASTAPI = "http://127.0.0.1:8000"
