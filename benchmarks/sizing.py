@@ -126,7 +126,7 @@ def number(value: float) -> str:
     """Two digits that mean something, or all of those before the point."""
     if value >= 10:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2g}" if value >= 0.01 else "under 0.01"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}" if value >= 0.01 else "<0.01"
 
 
 def share(value: float) -> str:
