@@ -15,8 +15,18 @@ import pytest
 import yaml
 from waiting_model import Hold
 
-from benchmarks import rolling
-from benchmarks.rolling import SERVERS, Deployment, Load, Pod, RehearsalError, container_of
+from benchmarks.pods import (
+    MANIFESTS,
+    PYTHON,
+    Container,
+    Pod,
+    RehearsalError,
+    container_of,
+    deliver,
+    documents,
+    free_port,
+)
+from benchmarks.rolling import SERVERS, Deployment, Load
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM, and servers that take it")
 with_nginx = pytest.mark.skipif(
@@ -35,10 +45,10 @@ def may_mount() -> bool:
 @pytest.fixture
 def pods(tmp_path, iris_root):
     """Starts pods that have the model, and ends them."""
-    rolling.deliver("fastapi", iris_root / "models", tmp_path / "model")
+    deliver("fastapi", iris_root / "models", tmp_path / "model")
     started = []
 
-    def start(container: rolling.Container, **changed: str) -> Pod:
+    def start(container: Container, **changed: str) -> Pod:
         started.append(Pod(container, tmp_path, **changed))
         return started[-1]
 
@@ -140,7 +150,7 @@ def test_the_page_answers_its_probes(pods):
 
 @posix
 def test_kserve_gets_a_server_that_speaks_v2(pods, tmp_path):
-    manifest = rolling.MANIFESTS.parent / "overlays" / "kserve" / "inferenceservice.yaml"
+    manifest = MANIFESTS.parent / "overlays" / "kserve" / "inferenceservice.yaml"
     predictor = yaml.safe_load(manifest.read_text(encoding="utf-8"))["spec"]["predictor"]
     container = container_of("iris", predictor, target="fastapi")
     assert container.env["MODEL_PATH"] == "/mnt/models"
@@ -160,7 +170,7 @@ def test_an_init_container_stops_a_pod_whose_model_is_not_its_cards(tmp_path, ir
     models = shutil.copytree(iris_root / "models", tmp_path / "models")
     (models / "iris" / "model.onnx").write_bytes(b"another one's")
     with pytest.raises(RehearsalError, match=r"deliver: .*model.onnx: expected \d+ bytes with sha256"):
-        rolling.deliver(server, models, tmp_path / "model")
+        deliver(server, models, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
@@ -169,13 +179,13 @@ def test_an_init_container_stops_a_pod_whose_model_is_not_its_cards(tmp_path, ir
 def test_it_writes_nowhere_but_into_the_volumes_of_its_pod(pods, tmp_path, name):
     """As readOnlyRootFilesystem has it: nothing can be written to but the pod's own folder."""
     container = container_of(name)
-    command = [rolling.PYTHON, *container.command[1:]]
+    command = [PYTHON, *container.command[1:]]
     if container.command[0] == "streamlit":
-        command = [rolling.PYTHON, "-m", *container.command]
+        command = [PYTHON, "-m", *container.command]
     tmp = tmp_path / "tmp"
     tmp.mkdir(mode=0o777)
     script = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,bind,ro / && exec {' '.join(command)}"
-    isolated = rolling.Container(
+    isolated = Container(
         name, ["unshare", "--mount", "sh", "-ec", script], container.env, container.port, container.probes, 45
     )
     pod = pods(isolated, TMPDIR=str(tmp), HOME=str(tmp))
@@ -185,11 +195,11 @@ def test_it_writes_nowhere_but_into_the_volumes_of_its_pod(pods, tmp_path, name)
 
 def replaced_under_load(server: str, folder: Path) -> tuple[Load, list[int]]:
     """Two pods, and other two after them; the requests, and how the first two ended."""
-    deployment = Deployment(server, folder, lag=0.2, DRAIN_SECONDS="7", LOG_LEVEL="error")
+    deployment = Deployment(server, folder, lag=0.2, DRAIN_SECONDS="5", LOG_LEVEL="error")
     try:
         deployment.start(2)
         before = {*deployment.pods}
-        with Load(deployment.proxy, clients=2) as load:
+        with Load(deployment.proxy, clients=4, pause=0.05) as load:
             load.await_count(50)
             deployment.update()
             codes = deployment.settle()
@@ -206,7 +216,7 @@ def test_no_request_fails_while_every_pod_is_replaced(tmp_path, iris_root):
     """Of both servers, at the same time."""
     folders = [tmp_path / server for server in SERVERS]
     for server, folder in zip(SERVERS, folders, strict=True):
-        rolling.deliver(server, iris_root / "models", folder / "model")
+        deliver(server, iris_root / "models", folder / "model")
     with ThreadPoolExecutor() as threads:
         for load, codes in threads.map(replaced_under_load, SERVERS, folders):
             assert load.answers == {"200": load.count}
@@ -216,7 +226,7 @@ def test_no_request_fails_while_every_pod_is_replaced(tmp_path, iris_root):
 @with_nginx
 def test_a_pod_that_does_not_listen_fails_requests_where_nobody_asks_for_readiness(tmp_path, iris_root):
     """So the load does see it."""
-    rolling.deliver("fastapi", iris_root / "models", tmp_path / "model")
+    deliver("fastapi", iris_root / "models", tmp_path / "model")
     deployment = Deployment("fastapi", tmp_path, LOG_LEVEL="error")
     try:
         deployment.start(1)
@@ -231,12 +241,12 @@ def test_a_pod_that_does_not_listen_fails_requests_where_nobody_asks_for_readine
 
 def test_what_the_autoscaler_looks_at_is_what_a_server_tells(pods):
     """The adapter's query, of the metric that the autoscaler names."""
-    adapter = (rolling.MANIFESTS.parent / "prometheus" / "adapter.yaml").read_text(encoding="utf-8")
+    adapter = (MANIFESTS.parent / "prometheus" / "adapter.yaml").read_text(encoding="utf-8")
     rule = yaml.safe_load(adapter)["rules"]["custom"][0]
     name = rule["seriesQuery"].partition("{")[0]
-    scaler = next(one for one in rolling.documents("fastapi") if one["kind"] == "HorizontalPodAutoscaler")
+    scaler = next(one for one in documents("fastapi") if one["kind"] == "HorizontalPodAutoscaler")
     assert name in json.dumps(scaler)
-    port = rolling.free_port()
+    port = free_port()
     pod = pods(container_of("fastapi"), METRICS_PORT=str(port), METRICS_HOST="127.0.0.1")
     pod.await_probe()
     told = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=PATIENCE).text
@@ -245,7 +255,7 @@ def test_what_the_autoscaler_looks_at_is_what_a_server_tells(pods):
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool")
 def test_prometheus_takes_the_configuration_and_the_adapters_query(tmp_path):
-    folder = rolling.MANIFESTS.parent / "prometheus"
+    folder = MANIFESTS.parent / "prometheus"
     rule = yaml.safe_load((folder / "adapter.yaml").read_text(encoding="utf-8"))["rules"]["custom"][0]
     query = rule["metricsQuery"].replace("<<.Series>>", "http_requests_in_flight")
     query = query.replace("<<.LabelMatchers>>", 'namespace="servelab",pod=~"fastapi-1|fastapi-2"')
