@@ -4,13 +4,17 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import joblib
+import numpy as np
 import pytest
 from adopted import Adopted, adopt
 from classroom.servers import Server, serve
 from pairs import pair
 from redis_server import RedisServer
+from waiting_model import WaitingSum, environment
 
 from model_training import datasets
+from model_training.adopt import adopt as adopt_model
 from model_training.export import export
 from model_training.train import train
 
@@ -75,6 +79,22 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Adopted
         return made[name]
 
     return model
+
+
+@pytest.fixture(scope="session")
+def holding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder through which `Hold` holds up the servers that have `waiting_env`."""
+    return tmp_path_factory.mktemp("holding")
+
+
+@pytest.fixture(scope="session")
+def waiting_env(tmp_path_factory: pytest.TempPathFactory, holding: Path) -> dict[str, str]:
+    """What a server needs to serve a model that can be held up."""
+    root = tmp_path_factory.mktemp("waiting")
+    rows = np.array([[0.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    joblib.dump(WaitingSum().fit(rows, rows.sum(axis=1)), root / "waiting.pkl")
+    adopt_model(root / "waiting.pkl", "waiting", None, root)
+    return environment(root / "models" / "waiting", holding)
 
 
 @pytest.fixture

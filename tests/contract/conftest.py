@@ -1,16 +1,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import joblib
-import numpy as np
 import pytest
 from classroom.servers import Server
 from granian_limits import GRANIAN, reason
 from language_doors import Door, doors_with
 from pairs import FULL
-from waiting_model import WaitingSum, environment
-
-from model_training.adopt import adopt
 
 MINIMAL = ("fastapi", "flask")
 
@@ -19,22 +14,6 @@ MINIMAL = ("fastapi", "flask")
 def server(request: pytest.FixtureRequest, both: dict[str, Server]) -> Server:
     """One after the other."""
     return both[request.param]
-
-
-@pytest.fixture(scope="session")
-def holding(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder through which `Hold` holds up the servers that have `waiting_env`."""
-    return tmp_path_factory.mktemp("holding")
-
-
-@pytest.fixture(scope="session")
-def waiting_env(tmp_path_factory: pytest.TempPathFactory, holding: Path) -> dict[str, str]:
-    """What a server needs to serve a model that can be held up."""
-    root = tmp_path_factory.mktemp("waiting")
-    rows = np.array([[0.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    joblib.dump(WaitingSum().fit(rows, rows.sum(axis=1)), root / "waiting.pkl")
-    adopt(root / "waiting.pkl", "waiting", None, root)
-    return environment(root / "models" / "waiting", holding)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "MaxRetentionSec": "a setting of the system's journal",
     "JOBS=on python -m apps.fastapi_app": "tests/contract/test_jobs.py starts servers and a worker so",
     "WORKER_PORT=8003": "tests/jobs starts several workers of one folder",
-    "BROKER_URL=amqp": "tests/jobs/test_worker.py starts workers with these settings",
+    "export RESULTS_URL=redis": "tests/jobs/test_worker.py starts workers with these settings",
     "GENERATION=on python -m apps.fastapi_app": "test_a_language_model_answers_as_the_book_says starts it so",
     "GENERATION_BLOCKED_WORDS=words.txt": "tests/generation reads such files",
     "python kit.py check iris\npython": "tests/training/test_checks.py and tests/registry do",
@@ -49,6 +49,12 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "python -m benchmarks.swaps": "ten minutes; tests/contract/test_model_registry.py swaps under load too",
     "PREDICTION_LOG=on python -m apps.fastapi_app": "tests/contract/test_feedback.py starts both servers so",
     '"label": "virginica"}': "tests/contract/test_feedback.py sends such truths",
+    "kubectl kustomize deploy/kubernetes": "tests/deploy/test_kubernetes.py builds every overlay",
+    "kind create cluster": "needs Docker; tests/deploy/test_docker.py looks at the images",
+    "kubectl create secret generic servelab": "tests/deploy/test_kubernetes.py makes the secret",
+    "rollout status deployment/fastapi": "needs a cluster; tests/deploy/test_rolling_update.py has processes",
+    "apply -k deploy/kubernetes/overlays/kserve": "needs KServe; the same test starts its server",
+    "python -m benchmarks.rolling": "minutes; tests/deploy/test_rolling_update.py does it for seconds",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
 FASTAPI = "http://127.0.0.1:8000"
