@@ -7,10 +7,12 @@
 #   docker build --target ui -t ml-ui:latest .          the Streamlit page
 #   docker build --target lab -t ml-lab:latest .        JupyterLab with the lessons
 #   docker build --target proxy -t ml-proxy:latest .    nginx, with deploy/proxy
+#   docker build --target mlflow -t ml-mlflow:latest .  a registry of models
+#   docker build --target collector -t ml-collector:latest .    takes traces, and hands them on
 # The versions are those of requirements.txt in every target.
 
 FROM python:3.12-slim AS base
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH ORT_DISABLE_TELEMETRY=1
 RUN useradd --create-home --uid 1000 app
 WORKDIR /app
 
@@ -32,6 +34,9 @@ RUN if [ "$GENERATION" = on ]; then uv pip install --no-cache --no-deps --no-bui
 FROM with-uv AS ui-env
 RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx httpx-sse prometheus-client
 
+FROM with-uv AS mlflow-env
+RUN uv pip install --no-cache --constraint requirements.txt mlflow psycopg[binary]
+
 FROM with-uv AS lab-env
 COPY apps/service/generation/requirements.txt ./generation.txt
 RUN uv pip install --no-cache --requirement requirements.txt && \
@@ -51,7 +56,7 @@ COPY --from=lab-env /opt/venv /opt/venv
 COPY --chown=1000 . ./
 COPY --from=training --chown=1000 /app/models ./models
 COPY --from=training --chown=1000 /app/model.pkl /app/model.onnx /app/card.json ./
-RUN chown 1000 /app
+RUN mkdir .kit && chown 1000 . .kit
 USER 1000
 EXPOSE 8888
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8888/api', timeout=3)"]
@@ -73,10 +78,30 @@ CMD ["streamlit", "run", "ui/app.py", "--server.address=0.0.0.0", "--server.port
 FROM nginx:1.28-bookworm AS proxy
 COPY deploy/proxy /app/deploy/proxy
 COPY deploy/proxy/servers_compose.conf /app/deploy/proxy/servers.conf
+RUN install --directory --owner=1000 /app/.kit/proxy
 USER 1000
 EXPOSE 8443 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s CMD ["curl", "-sf", "-o", "/dev/null", "-H", "Host: localhost", "http://127.0.0.1:8080/"]
-CMD ["nginx", "-p", "/tmp", "-c", "/app/deploy/proxy/nginx.conf"]
+CMD ["sh", "/app/deploy/proxy/start.sh"]
+
+# --- mlflow: the registry of models, with its pages
+FROM base AS mlflow
+COPY --from=mlflow-env /opt/venv /opt/venv
+RUN install --directory --owner=1000 /mlflow
+USER 1000
+ENV MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false GIT_PYTHON_REFRESH=quiet HOME=/tmp \
+    MLFLOW_BACKEND_STORE_URI=sqlite:////mlflow/mlflow.db MLFLOW_SERVER_ALLOWED_HOSTS=mlflow:*,localhost:*,127.0.0.1:*
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:5000/health', timeout=3)"]
+CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1", "--artifacts-destination", "/mlflow/artifacts"]
+
+# --- collector: OpenTelemetry's, beside a Python for its health check, since its own image has no program but it
+FROM base AS collector
+COPY --from=otel/opentelemetry-collector:0.134.0 /otelcol /usr/local/bin/otelcol
+USER 1000
+EXPOSE 4317 4318
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:13133/', timeout=3)"]
+CMD ["otelcol", "--config", "/etc/traces/collector.yaml"]
 
 # --- serving: what a prediction needs, and nothing else
 FROM base AS serving
@@ -89,11 +114,12 @@ COPY --from=training /app/model.pkl /app/model.onnx /app/card.json ./
 COPY --from=training /app/models/tiny.onnx ./models/
 COPY model_training ./model_training
 COPY apps ./apps
-RUN install --directory --owner=1000 /jobs
+RUN install --directory --owner=1000 /data /jobs
 USER 1000
 # A container has its addresses to itself: who publishes its port decides who reaches it, and sets ACCESS=on
 # where that is more than this machine.
-ENV ACCESS=off HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json JOBS_FOLDER=/jobs
+ENV ACCESS=off HOST=0.0.0.0 METRICS_HOST=0.0.0.0 MODEL_PATH=/app/model.pkl LOG_FORMAT=json JOBS_FOLDER=/jobs \
+    ACCESS_PATH=/data/access MODEL_STORE=/data/store GENERATION_FOLDER=/data/generation PREDICTION_LOG_FOLDER=/data/predictions
 
 FROM serving AS worker
 EXPOSE 8002

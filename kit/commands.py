@@ -17,6 +17,9 @@ python kit.py bench           how fast both servers are, against their framework
 python kit.py lab             JupyterLab alone
 python kit.py users add alice    who may use the servers with ACCESS=on; list, disable, passwd, remove
 python kit.py keys add alice     an API key; list, revoke; rotate: a new key to sign tokens with
+python kit.py secrets         the passwords that docker compose needs, in .env; with --profile, which of its
+                              profiles are on
+python kit.py classroom       a class on one server, for docker compose: ports and a token for each learner
 python kit.py docs            make the book and open it
 python kit.py doctor          what is in place, what is not, and what to do about it
 """
@@ -35,8 +38,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from kit import access as guard
+from kit import classroom, compose, registry, suite
 from kit import environment as setup
-from kit import registry, suite
 from kit.doctor import doctor
 from kit.environment import PYTHON, ROOT, VENV, SetupError
 from kit.processes import run_through
@@ -299,6 +302,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("bench", help="how fast both servers are; arguments as in benchmarks", add_help=False)
     commands.add_parser("users", help="who may use the servers with ACCESS=on", add_help=False)
     commands.add_parser("keys", help="their API keys, and the keys that sign tokens", add_help=False)
+    noted = commands.add_parser("secrets", help="the passwords that docker compose needs")
+    noted.add_argument(
+        "--profile",
+        action="append",
+        choices=compose.PROFILES,
+        help="what is on from now on, and nothing else; more than once for several",
+    )
+    noted.add_argument(
+        "--no-profile", dest="profile", action="store_const", const=[], help="no profile is on from now on"
+    )
+    classroom.options(commands.add_parser("classroom", help="a class on one server, for docker compose"))
     commands.add_parser("doctor", help="what is in place and what is not")
     known, rest = parser.parse_known_args(arguments)
     if known.command is None:
@@ -332,6 +346,10 @@ def main() -> int:
     try:
         if options.command == "doctor":
             return doctor()
+        if options.command == "secrets":
+            return compose.write_secrets(options.profile)
+        if options.command == "classroom":
+            return classroom.classroom(options)
         setup.prepare()
         continue_in_environment()
         if options.command == "registry" and options.name:

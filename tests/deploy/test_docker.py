@@ -1,6 +1,7 @@
-"""The images and the classroom, as far as they can be checked without building them."""
+"""The images and docker compose, as far as they can be checked without building them."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -13,19 +14,31 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from apps.service.settings import Settings
+from kit.compose import PROFILES, write_secrets
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES = COMPOSE["services"]
+FOUR = {"lab", "fastapi", "flask", "ui"}
+PARTS = {
+    "data": "BROKER_URL",
+    "observability": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "generative": "GENERATION_URL",
+}  # what servers are told of each profile
+OWN_USER = ("prom", "grafana", "jaegertracing")  # whose images have one that is not root
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def compose_command() -> list[str] | None:
-    """`docker compose`, or the older `docker-compose`, or None."""
-    if (
-        shutil.which("docker")
-        and not subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
-    ):
-        return ["docker", "compose"]
-    return ["docker-compose"] if shutil.which("docker-compose") else None
+    """Docker Compose of version 2.20 or newer, or None."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]):
+            asked = subprocess.run([*command, "version", "--short"], capture_output=True, text=True)
+            version = re.match(r"v?(\d+)\.(\d+)", asked.stdout)
+            if asked.returncode == 0 and version and (int(version[1]), int(version[2])) >= (2, 20):
+                return command
+    return None
 
 
 def test_the_linter_has_nothing_to_say_about_the_dockerfile():
@@ -36,48 +49,130 @@ def test_the_linter_has_nothing_to_say_about_the_dockerfile():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_compose_accepts_the_classroom():
+@pytest.mark.parametrize("profile", [None, *PROFILES])
+def test_compose_accepts_every_profile(profile, tmp_path):
     command = compose_command()
     if not command:
-        pytest.skip("neither docker compose nor docker-compose is installed")
-    done = subprocess.run(
-        [*command, "-f", str(ROOT / "docker-compose.yml"), "config", "-q"], capture_output=True, text=True
-    )
+        pytest.skip("needs Docker Compose, version 2.20 or newer")
+    (tmp_path / ".env").touch()
+    if profile:
+        write_secrets([profile], tmp_path / ".env")
+    files = ["--file", str(ROOT / "docker-compose.yml"), "--env-file", str(tmp_path / ".env")]
+    done = subprocess.run([*command, *files, "config", "--format", "json"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+    services = json.loads(done.stdout)["services"]
+    assert set(services) == {
+        name
+        for name, service in SERVICES.items()
+        if "profiles" not in service or profile in service["profiles"]
+    }
+    told = services["flask"]["environment"]
+    for part, name in PARTS.items():
+        assert bool(told[name]) == (profile in (part, "all"))
 
 
-def test_every_port_is_bound_to_this_machine_only():
-    for name, service in COMPOSE["services"].items():
-        assert service["ports"], name
-        for port in service["ports"]:
-            assert port.startswith("127.0.0.1:"), f"{name} publishes {port} to the network"
+def test_without_a_profile_there_are_the_lab_both_servers_and_the_page():
+    assert {name for name, service in SERVICES.items() if "profiles" not in service} == FOUR
+    for name in set(SERVICES) - FOUR:
+        assert SERVICES[name]["profiles"][1:] == ["all"]
 
 
-def test_every_service_is_an_image_of_ours_with_a_health_check_and_no_rights():
+def test_every_port_is_bound_to_this_machine_unless_it_is_told_otherwise():
+    assert all(SERVICES[name]["ports"] for name in FOUR)
+    for name, service in SERVICES.items():
+        for port in service.get("ports", []):
+            assert port.startswith("${BIND_ADDRESS:-127.0.0.1}:"), f"{name} publishes {port} to the network"
+
+
+def test_every_service_has_no_rights_and_limits():
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is (name != "lab"), name
+        assert service["pids_limit"] and service["cpus"] and service["mem_limit"], name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+
+
+def test_every_service_has_a_health_check_and_a_user_that_is_not_root():
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
     by_name = {
         stage.split(" AS ")[1].split("\n")[0]: stage for stage in stages if " AS " in stage.split("\n")[0]
     }
-    for name, service in COMPOSE["services"].items():
-        stage = by_name[service["build"]["target"]]
-        assert "HEALTHCHECK" in stage and "CMD [" in stage, name
-        parent = by_name.get(stage.split(" ")[0], "")
-        assert "USER 1000" in stage + parent, name
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
+    for name, service in SERVICES.items():
+        if "build" in service:
+            stage = by_name[service["build"]["target"]]
+            assert "HEALTHCHECK" in stage and "CMD [" in stage, name
+            assert "USER 1000" in stage + by_name.get(stage.split(" ")[0], ""), name
+            if name != "proxy":  # nginx's image has no Python
+                assert 'CMD ["python", "-c", "from urllib' in stage, name
+        else:
+            assert service["healthcheck"]["test"], name
+            assert "user" in service or service["image"].split("/")[0] in OWN_USER, name
+
+
+def test_what_a_server_is_told_are_settings_that_there_are():
+    for name in ("fastapi", "flask", "worker", "generator"):
+        told = {one for one in SERVICES[name]["environment"] if not one.startswith("OTEL_")}
+        assert told <= {field.upper() for field in Settings.model_fields}, name
+
+
+def test_no_password_has_a_default():
+    """What compose reads of them is empty where there is none, and what has none does not start."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"(?<!\$)\$\{\w+_PASSWORD([^}]*)\}", text)) == {":-"}
+    assert SERVICES["lab"]["environment"]["JUPYTER_TOKEN"] is None
+    for name, variable in (
+        ("redis", "REDISCLI_AUTH"),
+        ("rabbitmq", "RABBITMQ_DEFAULT_PASS"),
+        ("grafana", "GF_SECURITY_ADMIN_PASSWORD"),
+    ):
+        service = SERVICES[name]
+        assert f"$${{{variable}:?run python kit.py secrets --profile" in service["entrypoint"][2]
+        started = service["entrypoint"][2].replace("$$", "$")
+        done = subprocess.run(["sh", "-ec", started], env={variable: ""}, capture_output=True, text=True)
+        assert done.returncode and "run python kit.py secrets" in done.stderr
+
+
+def test_every_volume_that_is_kept_is_declared():
+    used = {
+        volume.split(":")[0]
+        for service in SERVICES.values()
+        for volume in service.get("volumes", [])
+        if not volume.startswith(("./", "${"))
+    }
+    assert used | {"certificate"} == set(COMPOSE["volumes"])
+
+
+def test_traces_go_from_the_collector_to_jaeger():
+    collector, jaeger = (
+        yaml.safe_load((ROOT / "deploy" / "traces" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("collector", "jaeger")
+    )
+    for config in (collector, jaeger):
+        assert set(config) == {"extensions", "receivers", "processors", "exporters", "service"}
+        assert set(config["service"]["extensions"]) == set(config["extensions"])
+        for kind, names in config["service"]["pipelines"]["traces"].items():
+            assert set(names) == set(config[kind])
+    ports = [config["receivers"]["otlp"]["protocols"]["http"]["endpoint"] for config in (collector, jaeger)]
+    assert ports == ["0.0.0.0:4318"] * 2
+    assert collector["exporters"]["otlphttp"]["endpoint"] == "http://jaeger:4318"
+    assert "http://collector:4318" in SERVICES["fastapi"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    kept = jaeger["exporters"]["jaeger_storage_exporter"]["trace_storage"]
+    assert kept in jaeger["extensions"]["jaeger_storage"]["backends"]
+    assert jaeger["extensions"]["jaeger_query"]["storage"]["traces"] == kept
 
 
 def test_the_page_and_the_lab_wait_for_healthy_servers():
     for name in ("ui", "lab"):
-        waits = COMPOSE["services"][name]["depends_on"]
+        waits = SERVICES[name]["depends_on"]
         assert waits == {server: {"condition": "service_healthy"} for server in ("fastapi", "flask")}
 
 
 def test_the_servers_believe_the_proxy_and_nobody_else():
     """Not its network: whoever comes by a published port has an address of that too."""
-    address = COMPOSE["services"]["proxy"]["networks"]["behind-proxy"]["ipv4_address"]
+    address = SERVICES["proxy"]["networks"]["behind-proxy"]["ipv4_address"]
     for name in ("fastapi", "flask"):
-        assert COMPOSE["services"][name]["environment"]["TRUSTED_PROXIES"] == address
+        assert SERVICES[name]["environment"]["TRUSTED_PROXIES"] == address
 
 
 def test_the_default_target_is_the_fastapi_server():
@@ -91,10 +186,6 @@ def test_no_secret_and_no_model_of_this_machine_gets_into_an_image():
     assert not {"!.env", "!model.pkl", "!models", "!.git"} & set(rules)
 
 
-def test_no_token_has_a_default():
-    assert COMPOSE["services"]["lab"]["environment"] == ["JUPYTER_TOKEN"]
-
-
 def test_the_image_and_the_kit_install_with_the_same_uv():
     kit = (ROOT / "kit" / "environment.py").read_text(encoding="utf-8")
     assert re.search(r"uv==[\d.]+", DOCKERFILE)[0] == re.search(r"uv==[\d.]+", kit)[0]
@@ -102,10 +193,10 @@ def test_the_image_and_the_kit_install_with_the_same_uv():
 
 def test_a_browser_is_sent_where_the_servers_are_published():
     """The page finds them by their services' names, which mean nothing outside."""
-    told = COMPOSE["services"]["ui"]["environment"]
+    told = SERVICES["ui"]["environment"]
     for name in ("fastapi", "flask"):
-        published = COMPOSE["services"][name]["ports"][0].rpartition(":")[0]
-        assert told[f"{name.upper()}_PUBLIC_URL"] == f"http://{published}"
+        published = re.search(r":(\$\{\w+:-\d+\}):", SERVICES[name]["ports"][0])[1]
+        assert told[f"{name.upper()}_PUBLIC_URL"] == f"http://127.0.0.1:{published}"
         assert told[f"{name.upper()}_URL"].startswith(f"http://{name}:")
 
 

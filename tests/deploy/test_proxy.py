@@ -489,9 +489,9 @@ def test_its_log_tells_of_each_request_and_nothing_that_was_sent(proxy):
     assert {name for line in lines for name in line} <= set(re.findall(r"`(\w+)`", documented))
 
 
-def test_compose_has_the_same_sites_under_other_addresses():
+def test_compose_has_the_same_sites_under_other_addresses_and_the_pages_too():
     own = (ROOT / "deploy" / "proxy" / "servers.conf").read_text(encoding="utf-8")
     compose = (ROOT / "deploy" / "proxy" / "servers_compose.conf").read_text(encoding="utf-8")
     own = own.replace("127.0.0.1:8000", "fastapi:8000").replace("127.0.0.1:5000", "flask:5000")
     own = own.replace("listen 127.0.0.1:", "listen ")
-    assert compose.splitlines()[1:] == own.splitlines()[1:]
+    assert compose.splitlines()[1:] == [*own.splitlines()[1:], "", "include pages_compose.conf;"]

@@ -99,6 +99,19 @@ def test_every_problem_of_feedback_is_in_the_troubleshooting_table():
         assert said in TROUBLESHOOTING
 
 
+def test_every_refusal_about_compose_and_a_class_is_in_the_troubleshooting_table():
+    for source, said in (
+        ("docker-compose.yml", "run python kit.py secrets --profile "),
+        ("kit/compose.py", "expected letters, digits and . _ ~ - only"),
+        ("kit/compose.py", " is there: another kit.py is writing it"),
+        ("kit/classroom.py", "--port-offset: the last learner's ports would reach "),
+        ("kit/classroom.py", " MB for the system need "),
+        ("kit/classroom.py", " holds no class"),
+    ):
+        assert said in (ROOT / source).read_text(encoding="utf-8")
+        assert said in TROUBLESHOOTING
+
+
 def test_every_way_in_which_the_setup_fails_is_in_the_troubleshooting_table():
     for message in setup.MEANINGS:
         first_words = " ".join(message.split()[:4]).rstrip(".:,")

@@ -18,7 +18,8 @@ VIOLATIONS = "async () => (await axe.run()).violations.map(found => [found.id, f
 def fits(page: Page) -> None:
     """Nothing is wider than the window, and axe finds nothing that is hard to see or to read out."""
     width = page.viewport_size["width"]
-    page.wait_for_function("width => document.querySelector('.stMain').scrollWidth <= width", arg=width)
+    drawn = "document.querySelector('.stMain') ?? document.documentElement"
+    page.wait_for_function(f"width => ({drawn}).scrollWidth <= width", arg=width)
     page.evaluate(AXE)
     try:  # while Streamlit draws, what is old is pale
         page.wait_for_function("async () => (await axe.run()).violations.length === 0", timeout=10_000)

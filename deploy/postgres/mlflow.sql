@@ -1,0 +1,1 @@
+CREATE DATABASE mlflow; -- beside servelab, which POSTGRES_DB makes
