@@ -61,6 +61,10 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "rollout status deployment/fastapi": "needs a cluster; tests/deploy/test_rolling_update.py has processes",
     "apply -k deploy/kubernetes/overlays/kserve": "needs KServe; the same test starts its server",
     "python -m benchmarks.rolling": "minutes; tests/deploy/test_rolling_update.py does it for seconds",
+    "python -m benchmarks.sizing\n": "tests/benchmarks/test_sizing.py does",
+    "benchmarks.sizing --rate 250": "tests/benchmarks/test_sizing.py gives it a rate and prices",
+    "split_clients": "tests/benchmarks/test_sizing.py has nginx read it",
+    "zones left ×": "tests/benchmarks/test_sizing.py compares it with what the program prints",
     "grafana server": "Grafana is no package of any index; tests/deploy checks its dashboard",
 }
 FASTAPI = "http://127.0.0.1:8000"
