@@ -10,6 +10,7 @@ Then the same without asking for readiness, and without DRAIN_SECONDS: what thes
 import argparse
 import os
 import queue
+import random
 import re
 import shutil
 import signal
@@ -115,6 +116,14 @@ def replaced(text: str, places: dict[str, Path]) -> str:
     return text
 
 
+def free_port() -> int:
+    """Below those that the system gives to connections, of which there are thousands here."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 class Pod:
     """A container as a process."""
 
@@ -123,8 +132,7 @@ class Pod:
     def __init__(self, container: Container, folder: Path, **changed: str) -> None:
         """`changed`: settings that are others than in the manifest. The port is a free one."""
         Pod.number += 1
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.container, self.log = container, folder / f"{container.name}-{Pod.number}.log"
         self.url = f"http://127.0.0.1:{self.port}"
         env = container.env | {"HOST": "127.0.0.1", "METRICS_PORT": "0", "JOBS_FOLDER": str(folder / "jobs")}
@@ -140,11 +148,11 @@ class Pod:
             self.process = subprocess.Popen(command, cwd=ROOT, env=inherited | env, stdout=log, stderr=log)
 
     def probe(self, kind: str, **headers: str) -> bool:
-        """What the kubelet would take from the answer: 200 to 399 is yes."""
-        probe = self.container.probes[kind]
+        """What the kubelet would take from the answer: 200 to 399 is yes. It would not wait
+        as long; here the machine may be busy."""
+        url = self.url + self.container.probes[kind]["path"]
         try:
-            wait = probe.get("timeoutSeconds", 1)
-            answer = httpx.get(self.url + probe["path"], headers=headers, timeout=wait, trust_env=False)
+            answer = httpx.get(url, headers=headers, timeout=PATIENCE, trust_env=False)
         except httpx.TransportError:
             return False
         return 200 <= answer.status_code < 400
@@ -184,8 +192,7 @@ class Proxy:
         self._folder, self._server, self._configuration = folder, server, folder / "deploy" / "proxy"
         shutil.copytree(ROOT / "deploy" / "proxy", self._configuration)
         self._template = (self._configuration / "servers.conf").read_text(encoding="utf-8")
-        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-            self.port, self._plain = one.getsockname()[1], other.getsockname()[1]
+        self.port, self._plain = free_port(), free_port()
         self._process: subprocess.Popen | None = None
         self.host = f"{server}.localhost"
 

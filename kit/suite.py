@@ -24,6 +24,7 @@ LONGEST = (
     "notebooks/14",
     "tests/contract/test_lifecycle.py",
     "tests/contract/test_workers.py",
+    "tests/deploy/test_rolling_update.py",
     "tests/contract/test_generation.py",
     "tests/ui/test_models_page.py",
     "tests/ui/test_browser_models.py",

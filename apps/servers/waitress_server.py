@@ -118,7 +118,7 @@ class Loop:
         self._server.pull_trigger()
 
     def run(self) -> None:
-        while self._stop_at is None or time.monotonic() < self._stop_at:
+        while self._stop_at is None or (time.monotonic() < self._stop_at and not self._at_once):
             self._turn(SWEEP_SECONDS)
         self._server.draining = True
         self._server.del_channel(self._server._map)  # nobody new

@@ -459,6 +459,20 @@ def test_the_canary_is_the_champion_but_for_its_name_and_what_is_on_trial():
     assert changed == expected
 
 
+def test_both_servers_have_the_same_manifest_but_for_names_ports_and_image():
+    texts = [(FOLDER / "base" / n / f"{n}.yaml").read_text(encoding="utf-8") for n in ("fastapi", "flask")]
+    swaps = {
+        "fastapi": "flask",
+        "FastAPI": "Flask",
+        "ml-api:latest": "ml-api:flask",
+        "8000": "5000",
+        "8100": "5100",
+    }
+    for mine, other in swaps.items():
+        texts[0] = texts[0].replace(mine, other)
+    assert texts[0] == texts[1]
+
+
 def test_the_images_are_those_of_the_dockerfile():
     made = {*re.findall(r"docker build .*-t (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))}
     for one in rendered("kind"):
