@@ -16,7 +16,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH ORT_DI
 RUN useradd --create-home --uid 1000 app
 WORKDIR /app
 
-# --- environments: made with uv, which stays behind
+# --- environments: made with uv, which stays behind, as do the libraries' own tests
 FROM base AS with-uv
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv --without-pip /opt/venv
 ENV VIRTUAL_ENV=/opt/venv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
@@ -26,16 +26,19 @@ FROM with-uv AS serving-env
 RUN uv pip install --no-cache --constraint requirements.txt fastapi uvicorn httptools uvloop flask waitress \
     pydantic-settings msgspec structlog prometheus-client opentelemetry-sdk opentelemetry-exporter-otlp-proto-http \
     onnxruntime onnx scikit-learn pandas mlflow-skinny joblib skops flask-swagger-ui pyjwt[crypto] pwdlib[argon2] sqlalchemy redis \
-    psycopg[binary] "celery[sqlalchemy]" python-multipart httpx httpx-sse confusable-homoglyphs websockets psutil
+    psycopg[binary] "celery[sqlalchemy]" python-multipart httpx httpx-sse confusable-homoglyphs websockets psutil \
+    && find /opt/venv -name tests -type d -prune -exec rm -r {} +
 ARG GENERATION=off
 COPY apps/service/generation/requirements.txt ./generation.txt
 RUN if [ "$GENERATION" = on ]; then uv pip install --no-cache --no-deps --no-build --requirement generation.txt; fi
 
 FROM with-uv AS ui-env
-RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx httpx-sse prometheus-client
+RUN uv pip install --no-cache --constraint requirements.txt streamlit altair httpx httpx-sse prometheus-client \
+    && find /opt/venv -name tests -type d -prune -exec rm -r {} +
 
 FROM with-uv AS mlflow-env
-RUN uv pip install --no-cache --constraint requirements.txt mlflow psycopg[binary]
+RUN uv pip install --no-cache --constraint requirements.txt mlflow psycopg[binary] \
+    && find /opt/venv -name tests -type d -prune -exec rm -r {} +
 
 FROM with-uv AS lab-env
 COPY apps/service/generation/requirements.txt ./generation.txt

@@ -122,6 +122,7 @@ def test_no_password_has_a_default():
     assert set(re.findall(r"(?<!\$)\$\{\w+_PASSWORD([^}]*)\}", text)) == {":-"}
     assert SERVICES["lab"]["environment"]["JUPYTER_TOKEN"] is None
     for name, variable in (
+        ("postgres", "POSTGRES_PASSWORD"),
         ("redis", "REDISCLI_AUTH"),
         ("rabbitmq", "RABBITMQ_DEFAULT_PASS"),
         ("grafana", "GF_SECURITY_ADMIN_PASSWORD"),

@@ -96,11 +96,12 @@ def test_others_reach_it_only_if_it_is_told_so(large, tmp_path):
     [
         ("--learners 0", "--learners: expected 1 to 250, got 0"),
         ("--learners 251", "--learners: expected 1 to 250, got 251"),
-        ("--memory 500m", "--memory: expected 1088m or more"),
+        ("--memory 500m", "--memory: expected 1024m or more"),
         ("--learners 60 --memory 2g", "need 121.0 GB, and this machine has 64.0 GB: --learners 31"),
         ("--learners 5 --port-offset 56600", "expected at most 4 learners, or an offset of at most 56597"),
         ("--port-offset -1", "--port-offset: expected 0 or more"),
         ("--bind everywhere", "--bind: expected an IPv4 address"),
+        ("--address http://class", "--address: expected a name or an IPv4 address"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(large, tmp_path, arguments, said):
@@ -126,7 +127,7 @@ def test_the_command_needs_no_environment(tmp_path):
     (project.folder / "deploy" / "classroom").mkdir(parents=True)
     file = project.folder / "deploy" / "classroom" / "who_is_up.py"
     file.write_bytes((ROOT / "deploy" / "classroom" / "who_is_up.py").read_bytes())
-    code, said = project.run("classroom", "--learners", "1", "--memory", "1100m")
+    code, said = project.run("classroom", "--learners", "1", "--memory", "1024m")
     assert code == 0 and "A class of 1, with 1 new tokens" in said and not project.venv.exists()
     code, said = project.run("classroom", "--memory", "lots")
     assert code == 1 and "expected a size such as 1300m or 2g" in said
