@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ PROGRAMS = ("nginx", "openssl", "redis-server", "wrk")
 CONNECTIONS = 32  # as many as nginx keeps to a server
 PATIENCE = 60
 BEHIND = {"TRUSTED_PROXIES": "127.0.0.1", "LOG_FORMAT": "json", "METRICS_PORT": "0"}
+BEHIND["REDIS_TIMEOUT_SECONDS"] = "10"  # a busy machine is no reason to do without Redis for a while
 CERTIFICATE = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"
 
 
@@ -68,12 +69,18 @@ def nginx(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen, int, Path
     secure, log = free_port(), folder / "proxy.log"
     start = prepared(folder, {"8000": port, "8443": secure, "8080": free_port()})
     with log.open("wb") as file, ended(start, file) as process:
-        deadline = time.monotonic() + PATIENCE
-        while not accepts(secure):
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise SystemExit("benchmarks.edge: nginx did not start; what it said stands above")
-            time.sleep(0.05)
+        until(lambda: accepts(secure) or process.poll() is not None, "nginx")
         yield process, secure, log
+
+
+def until(ready: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise SystemExit(
+                f"benchmarks.edge: expected {what} within {PATIENCE} s: is the machine too busy?"
+            )
+        time.sleep(0.05)
 
 
 def accepts(port: int) -> bool:
@@ -85,17 +92,10 @@ def accepts(port: int) -> bool:
 def counting(folder: Path) -> Iterator[redis.Redis]:
     port = free_port()
     quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
-    with ended(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), *quiet]):
+    where = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+    with ended(["redis-server", *where, *quiet]):
         client = redis.Redis(port=port)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                client.ping()
-                break
-            except redis.RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+        until(lambda: accepts(port), "redis-server")
         yield client
         client.close()
 
@@ -126,8 +126,7 @@ def measured(rounds: int, seconds: int, tell=print) -> dict[str, float]:
         server = Server("fastapi", env=BEHIND | settings | {"REDIS_URL": f"redis://127.0.0.1:{port}/0"})
         stack.callback(server.stop)
         server.wait()
-        while server.get("/health/ready").status_code != 200:
-            time.sleep(0.05)
+        until(lambda: server.get("/health/ready").status_code == 200, "the server's model")
         proxy, secure, log = stack.enter_context(nginx(folder, server.port))
         for parent in (psutil.Process(proxy.pid), psutil.Process(server.process.pid)):
             for member in (parent, *parent.children(recursive=True)):
@@ -169,8 +168,8 @@ def measured(rounds: int, seconds: int, tell=print) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edge", description=__doc__.split(":")[0])
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--seconds", type=int, default=2, help="of load for each figure (default: 2)")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=int, default=1, help="of load for each figure (default: 1)")
     parser.add_argument("--output", type=Path, help="a folder for edge.json")
     options = parser.parse_args(argv)
     missing = [program for program in PROGRAMS if not shutil.which(program)]

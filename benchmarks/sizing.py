@@ -58,8 +58,8 @@ def measured() -> Measured:
 def quoted() -> dict[str, dict]:
     """Prices as they were found: euros, and where that is from."""
     found = json.loads((FOLDER / "prices.json").read_text(encoding="utf-8"))
-    rate = found["euro_in_dollars"]["value"]
-    return {kind: {**found[kind], "euros": found[kind]["dollars"] / rate} for kind in KINDS}
+    dollars = found.pop("euro_in_dollars")["value"]
+    return {kind: {**one, "euros": one["dollars"] / dollars} for kind, one in found.items()}
 
 
 def replicas(rate: float, us: float, plan: Plan) -> int:

@@ -20,9 +20,9 @@ def picture() -> str:
         '<svg class="drawing" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 340" role="img" '
         'aria-labelledby="sizing-title sizing-desc">',
         '<title id="sizing-title">Euros a month over requests a second</title>',
-        '<desc id="sizing-desc">Cores cost the same up to thousands of requests a second. The log and what is '
-        "sent cost as much more as there are more requests: the log is dearer than the cores from about "
-        f"{crossing(rates, told, 'log'):,} requests a second on, what is sent from about "
+        '<desc id="sizing-desc">Cores cost the same up to thousands of requests a second. Log and egress '
+        "cost as much more as there are more requests: the log is dearer than the cores from about "
+        f"{crossing(rates, told, 'log'):,} requests a second on, egress from about "
         f"{crossing(rates, told, 'egress'):,}.</desc>",
     ]
     for decade in range(DECADES + 1):

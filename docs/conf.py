@@ -18,6 +18,7 @@ exclude_patterns = ["_generated"]  # which pages include
 
 nb_execution_mode = "off"  # the lessons as they were run
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # with tables, which plain CommonMark has not
 myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 3
 copybutton_exclude = ".linenos, .gp, .go"

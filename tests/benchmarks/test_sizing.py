@@ -81,6 +81,12 @@ def test_what_cannot_be_is_refused(option, capsys):
     assert refused.value.code == 2 and "expected" in capsys.readouterr().err
 
 
+def test_compose_keeps_as_much_of_a_log_as_the_page_says():
+    compose = (edge.ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    size, files = re.search(r"max-size:\W*(\d+)m\W+max-file:\W*(\d+)", compose).groups()
+    assert int(size) * int(files) * 1e6 == sizing.COMPOSE_LOG
+
+
 @pytest.mark.skipif(not all(map(shutil.which, ("nginx", "openssl"))), reason="needs nginx and openssl")
 def test_nginx_keeps_one_line_in_a_hundred_as_the_page_says(tmp_path):
     block = re.search(r"```nginx\n(.*?)```", PAGE, re.DOTALL)[1]

@@ -100,6 +100,7 @@ def test_every_lesson_is_in_it_as_it_was_run(book, lesson):
         for line in output.text.splitlines()
     ]
     assert shown and [line for line in shown if line.strip() not in text] == []
+    assert not re.search(r"\|(—|-{3})", text), "a table that stayed text"
 
 
 def test_every_setting_is_in_it_with_its_meaning(book):
