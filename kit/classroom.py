@@ -126,7 +126,7 @@ def mebibytes(text: str) -> int:
 def classroom(given: argparse.Namespace) -> int:
     """Write the class, and keep the tokens of a class that is there. Raises SetupError."""
     learners, folder = given.learners, given.output.absolute()
-    check(learners, given.memory, given.port_offset, given.bind)
+    check(learners, given.memory, given.port_offset, given.bind, given.address)
     lines = tokens_of(folder)
     kept = {name: token for name, token in values(lines).items() if re.fullmatch(r"TOKEN_\d+", name)}
     numbers = [f"{number:02d}" for number in range(1, learners + 1)]
@@ -173,10 +173,12 @@ def classroom(given: argparse.Namespace) -> int:
     return 0
 
 
-def check(learners: int, memory: int, offset: int, bind: str) -> None:
+def check(learners: int, memory: int, offset: int, bind: str, address: str | None) -> None:
     """Raises SetupError for what cannot be."""
     if not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", bind):
         raise SetupError(f"--bind: expected an IPv4 address such as 127.0.0.1 or 0.0.0.0, got {bind!r}")
+    if address and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", address):
+        raise SetupError(f"--address: expected a name or an IPv4 address, got {address!r}")
     if not 1 <= learners <= MOST:
         raise SetupError(f"--learners: expected 1 to {MOST}, got {learners}")
     if offset < 0:

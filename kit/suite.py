@@ -16,6 +16,7 @@ LONGEST = (
     "tests/docs/test_blocks.py",
     "tests/docs/test_started.py",
     "notebooks/10",
+    "notebooks/12",
     "notebooks/11",
     "notebooks/13",
     "notebooks/15",

@@ -32,7 +32,7 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "export TRUSTED_PROXIES": "tests/deploy/test_proxy.py starts both servers with these settings",
     "nginx -p .kit/proxy": "tests/deploy/test_proxy.py takes this block, and starts nginx with it",
     "curl --cacert .kit": "tests/deploy/test_proxy.py asks both sites with curl",
-    "docker compose --profile edge": "tests/deploy/test_docker.py looks at every profile",
+    "docker compose cp proxy": "tests/deploy/test_docker.py looks at every profile",
     "secrets --profile data --profile observability": "tests/kit/test_secrets.py does; no engine runs here",
     "releases promote wine 1": "tests/registry/test_releases.py does what these commands do",
     "access users add alice": "tests/contract/test_access.py makes users so",

@@ -101,6 +101,7 @@ def test_others_reach_it_only_if_it_is_told_so(large, tmp_path):
         ("--learners 5 --port-offset 56600", "expected at most 4 learners, or an offset of at most 56597"),
         ("--port-offset -1", "--port-offset: expected 0 or more"),
         ("--bind everywhere", "--bind: expected an IPv4 address"),
+        ("--address http://class", "--address: expected a name or an IPv4 address"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(large, tmp_path, arguments, said):
