@@ -56,7 +56,7 @@ def settings() -> dict[str, str]:
 
 def image(target: str) -> tuple[list[str], dict[str, str]]:
     """The command of the Dockerfile's target, and the settings of `serving`, which it is made of."""
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     stages = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL))
     command = re.search(r"^CMD \[(.*)\]$", stages[target], re.MULTILINE)[1]
     made = re.findall(r"^ENV (.*)$", stages["serving"], re.MULTILINE)[0] if target != "ui" else ""
