@@ -165,9 +165,7 @@ class Deployment:
         self._container, self._folder = container_of(server), folder
         self._readiness, self._lag = readiness, lag
         self.proxy = Proxy(folder, server)
-        hosts = (
-            f"{self._container.env['ALLOWED_HOSTS']},{self.proxy.host}"  # as the cloud's overlay adds its own
-        )
+        hosts = f"{self._container.env['ALLOWED_HOSTS']},{self.proxy.host}"  # as the cloud's overlay has it
         self._changed = {"ALLOWED_HOSTS": hosts} | changed
         self._told: queue.Queue = queue.Queue()
         self._telling = threading.Thread(target=self._tell_later, daemon=True)
