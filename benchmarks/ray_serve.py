@@ -265,6 +265,8 @@ def main() -> int:
             finally:
                 proxy.kill()
                 proxy.wait()
+    except KeyboardInterrupt:
+        return 130
     except NetworkError as error:
         sys.exit(f"ray_serve: {error}")
     return 0
