@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,26 +127,27 @@ class Worker:
 
 def cut_off(network: Network, jobs: int, cuts: int, seed: int) -> dict[str, int]:
     """Hosts are cut off at random moments, for shorter and for longer than the lease, while jobs come in."""
-    moments = random.Random(seed)
+    moments, ended = random.Random(seed), threading.Event()
     with hub(network) as site, ExitStack() as stack:
         settings = {"JOBS_LEASE_SECONDS": str(LEASE), "WORK_SECONDS": "0.3"}
         workers = [stack.enter_context(Worker(host, site, **settings)) for host in network.hosts[:2]]
 
         def cut() -> None:
             for _ in range(cuts):
-                time.sleep(moments.uniform(0, 1))
+                if ended.wait(moments.uniform(0, 1)):
+                    return
                 host = moments.choice(workers).host
                 host.cut()
-                time.sleep(moments.uniform(0.2, 3 * LEASE))
+                ended.wait(moments.uniform(0.2, 3 * LEASE))
                 host.reconnect()
 
-        with ThreadPoolExecutor(1) as cutter:
-            cutting = cutter.submit(cut)
-            addresses = []
-            for number in range(jobs):
-                addresses.append(site.submit(number, CHUNKS))
-                time.sleep(0 if cutting.done() else cuts * LEASE / jobs)
-            cutting.result()
+        cutting = stack.enter_context(ThreadPoolExecutor(1)).submit(cut)
+        stack.callback(ended.set)  # at Ctrl-C too
+        addresses = []
+        for number in range(jobs):
+            addresses.append(site.submit(number, CHUNKS))
+            time.sleep(0 if cutting.done() else cuts * LEASE / jobs)
+        cutting.result()
         found = {"accepted": len(set(addresses)), "done": 0, "lost": 0, "doubled": 0, "cuts": cuts}
         for number, address in enumerate(addresses):
             state = site.await_end(address)["state"]
@@ -266,6 +268,8 @@ def main() -> int:
                     for workers in (1, 2, 4):
                         rate = speed(network, workers, seconds, jobs)
                         shown(f"jobs a second of {seconds:g} s, {workers} workers", rate)
+    except KeyboardInterrupt:
+        return 130
     except NetworkError as error:
         sys.exit(f"hosts: {error}")
     return 1 if failed else 0

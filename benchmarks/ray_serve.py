@@ -75,11 +75,14 @@ class Site:
     started: list[subprocess.Popen] = field(default_factory=list)
 
     def run(self, host: Host, *command: str, **env: str) -> subprocess.Popen:
-        with (self.folder / f"{host.name}.log").open("ab") as log:
+        with self.log(host).open("ab") as log:
             env = os.environ | SETTINGS | self.env | env
             process = subprocess.Popen(host.command(*command), cwd=ROOT, env=env, stdout=log, stderr=log)
         self.started.append(process)
         return process
+
+    def log(self, host: Host) -> Path:
+        return self.folder / f"{host.name}.log"
 
     def start(self) -> None:
         for host in self.hosts:
@@ -90,6 +93,8 @@ class Site:
             host.die()
         for process in self.started:
             process.wait()
+        for host in self.hosts:
+            self.log(host).unlink()
 
     def memory(self) -> int:
         """Bytes, what is shared divided among those who share it."""
@@ -104,20 +109,21 @@ class RaySite(Site):
         head, *others = self.hosts
         self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         ray = [str(python_of("ray_app").parent / "ray"), "start", "--block", "--disable-usage-stats"]
-        ray += ["--include-dashboard=false", "--num-cpus=4", "--object-store-memory=100000000"]
-        first = ["--head", "--port=6379", f"--temp-dir={self.folder / 'ray'}"]
+        ray += ["--num-cpus=4", "--object-store-memory=100000000"]
+        first = ["--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={self.folder / 'ray'}"]
         self.run(head, *ray, *first, f"--node-ip-address={head.address}")
         self.env["RAY_ADDRESS"] = f"{head.address}:6379"
         awaited(lambda: listens(head.address, 6379))
         for host in others:
             there = [f"--address={self.env['RAY_ADDRESS']}", f"--node-ip-address={host.address}"]
             self.run(host, *ray, *there)
+            awaited(lambda host=host: "Ray runtime started" in self.log(host).read_text(encoding="utf-8"))
         self.scale(len(self.hosts))
 
     def scale(self, replicas: int) -> None:
         app = [str(python_of("ray_app")), "-m", "deploy.ray.app"]
         done = self.run(self.hosts[0], *app, WORKERS=str(replicas), PORT=str(PORT))
-        assert done.wait(PATIENCE) == 0, (self.folder / f"{self.hosts[0].name}.log").read_text()[-2000:]
+        assert done.wait(PATIENCE) == 0, self.log(self.hosts[0]).read_text()[-2000:]
 
 
 class Watched(Load):
@@ -259,6 +265,8 @@ def main() -> int:
             finally:
                 proxy.kill()
                 proxy.wait()
+    except KeyboardInterrupt:
+        return 130
     except NetworkError as error:
         sys.exit(f"ray_serve: {error}")
     return 0
