@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 FOUR = {"lab", "fastapi", "flask", "ui"}
+KEYS = """build cap_drop command cpus depends_on entrypoint environment healthcheck hostname image logging
+mem_limit networks pids_limit ports profiles read_only restart security_opt tmpfs user volumes working_dir"""
 PARTS = {
     "data": "BROKER_URL",
     "observability": "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -69,6 +71,15 @@ def test_compose_accepts_every_profile(profile, tmp_path):
     told = services["flask"]["environment"]
     for part, name in PARTS.items():
         assert bool(told[name]) == (profile in (part, "all"))
+
+
+def test_every_key_of_a_service_is_one_that_compose_has():
+    """Where no compose is there to say so."""
+    for name, service in SERVICES.items():
+        assert set(service) <= set(KEYS.split()), name
+        assert set(service.get("healthcheck", {})) <= {
+            *("test", "interval", "timeout", "retries", "start_period", "start_interval")
+        }, name
 
 
 def test_without_a_profile_there_are_the_lab_both_servers_and_the_page():
@@ -129,9 +140,10 @@ def test_no_password_has_a_default():
     ):
         service = SERVICES[name]
         assert f"$${{{variable}:?run python kit.py secrets --profile" in service["entrypoint"][2]
-        started = service["entrypoint"][2].replace("$$", "$")
-        done = subprocess.run(["sh", "-ec", started], env={variable: ""}, capture_output=True, text=True)
-        assert done.returncode and "run python kit.py secrets" in done.stderr
+        if shell := shutil.which("sh"):
+            started = service["entrypoint"][2].replace("$$", "$")
+            done = subprocess.run([shell, "-ec", started], env={variable: ""}, capture_output=True, text=True)
+            assert done.returncode and "run python kit.py secrets" in done.stderr
 
 
 def test_every_volume_that_is_kept_is_declared():
