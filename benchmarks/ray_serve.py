@@ -126,6 +126,18 @@ class RaySite(Site):
         assert done.wait(PATIENCE) == 0, self.log(self.hosts[0]).read_text()[-2000:]
 
 
+class HaproxySite(RaySite):
+    """The same, where HAProxy takes requests to the replicas, and no process of Python is between."""
+
+    def run(self, host: Host, *command: str, **env: str) -> subprocess.Popen:
+        folder = self.folder / host.address[-1]  # its own; short, since a socket's path has 97 bytes at most
+        folder.mkdir(exist_ok=True)
+        files = {"CONFIG_FILE_LOC": "haproxy.cfg", "SOCKET_PATH": "socket", "SERVER_STATE_FILE": "state"}
+        env |= {f"RAY_SERVE_HAPROXY_{name}": str(folder / file) for name, file in files.items()}
+        env |= {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder)}
+        return super().run(host, *command, **env)
+
+
 class Watched(Load):
     """Keeps when something failed, in seconds from the start."""
 
@@ -142,6 +154,9 @@ class Watched(Load):
         if connection in self.busy:
             self.failures.append(self.elapsed)
         super().failed(connection, kind)
+
+
+SITES = {"plain workers": Site, "Ray Serve": RaySite, "with HAProxy": HaproxySite}
 
 
 def under_load(what: Callable[[], None], url: str = PROXY, seconds: int = SECONDS) -> dict[str, float]:
@@ -245,7 +260,9 @@ def named(more: str, found: dict[str, float]) -> list[tuple[str, float]]:
 
 
 def main() -> int:
-    argparse.ArgumentParser(prog="python -m benchmarks.ray_serve", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_serve", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=SITES, default=[*SITES])
+    options = parser.parse_args()
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no host is left
     missing = [name for name in ("nginx", "wrk") if not shutil.which(name)]
@@ -259,8 +276,8 @@ def main() -> int:
             folder = Path(name)
             proxy = balanced(folder, network.hosts)
             try:
-                for kind, title in ((Site, "plain workers"), (RaySite, "Ray Serve")):
-                    for figure, value in figures(kind(network.hosts, folder)):
+                for title in options.only:
+                    for figure, value in figures(SITES[title](network.hosts, folder)):
                         print(f"{title:<16}{figure:<52}{value:>10,.1f}", flush=True)
             finally:
                 proxy.kill()
