@@ -43,7 +43,7 @@ NOT_RUN = {  # what stands in the block: why it is not run here
     "JOBS=on python -m apps.fastapi_app": "tests/contract/test_jobs.py starts servers and a worker so",
     "WORKER_PORT=8003": "tests/jobs starts several workers of one folder",
     "export RESULTS_URL=redis": "tests/jobs/test_worker.py starts workers with these settings",
-    "python -m benchmarks.hosts": "tests/jobs/test_hosts.py runs a small one",
+    "python -m benchmarks.hosts": "tests/jobs/test_worker_hosts.py runs a small one",
     "uv venv .ray": "tests/deploy/test_ray.py starts it, in such an environment",
     "ray start --head": "python -m benchmarks.ray_serve starts a head so",
     "ray start --address": "python -m benchmarks.ray_serve starts a node so",
