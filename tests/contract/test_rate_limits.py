@@ -224,7 +224,7 @@ def test_a_redis_that_was_never_there_costs_nobody_an_answer_and_slots_come_back
 
 @missing
 def test_guesses_are_counted_together(redis, tmp_path, iris_root):
-    env = {"REDIS_URL": redis.url, **ONE, **PROXY}
+    env = {"REDIS_URL": redis.url, "REDIS_TIMEOUT_SECONDS": "5", **ONE, **PROXY}
     with guarded_pair(tmp_path, iris_root / "models" / "iris", env) as guarded:
         urls = [server.url for server in guarded.servers.values()]
 
