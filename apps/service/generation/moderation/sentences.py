@@ -1,6 +1,7 @@
 """A text sentence by sentence, for rules that need a whole one to judge."""
 
 import re
+from abc import ABC, abstractmethod
 
 from apps.service.generation.scheduler import Forbidden
 
@@ -8,7 +9,7 @@ END = re.compile(r"[.!?…]+(?=\s)|\n")
 MOST_HELD = 300  # characters: a longer sentence is taken for two
 
 
-class SentenceWindow:
+class SentenceWindow(ABC):
     """Holds sentences back until they have been judged."""
 
     def __init__(self) -> None:
@@ -16,10 +17,10 @@ class SentenceWindow:
         self._gone = 0  # so many of its characters have gone already
         self._parts: list[str] = []
 
+    @abstractmethod
     def judged(self, sentence: str) -> str:
         """What may go of a whole one, with what of it has gone already. Raises Forbidden, which ends the text
         before it."""
-        raise NotImplementedError
 
     def harmless(self, sentence: str) -> int:
         """So many characters of one that has not ended may go, whatever comes."""
