@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 from classroom.servers import Server, free_port
-from pairs import FULL, await_workers
+from pairs import FULL, await_workers, each_worker
 from prometheus_client.parser import text_string_to_metric_families as families
 from wire import Connection, request_bytes
 
@@ -136,8 +136,8 @@ def version_of(site: Followed, version: str) -> str:
 
 
 def seen(server: Server) -> set[tuple[str, int]]:
-    """The answers of its workers, of which hardly one is not asked."""
-    return {answer_of(server.url) for _ in range(12)}
+    """The answer of each of its workers."""
+    return {answer_of(server.url) for _ in each_worker(server)}
 
 
 def answer_of(url: str, headers: dict[str, str] | None = None, path: str = "/predict") -> tuple[str, int]:

@@ -2,11 +2,13 @@
 
 With SERVELAB_WORKERS=2 each has two workers, and everything has to hold all the same."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import psutil
 from classroom.servers import Server
 
 FULL = ("fastapi", "flask")
@@ -34,3 +36,31 @@ def await_workers(server: Server, count: int) -> None:
     """Until each has its model, or has said why not. The first of them answers health before."""
     while server.alive and server.log.read_bytes().count(b'"event":"model ') < count:
         time.sleep(0.05)
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    """Those that answer: not the tracker that Python's multiprocessing starts beside them."""
+    found = []
+    for child in server.process.children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if "multiprocessing.spawn" in "".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def each_worker(server: Server) -> Iterator[None]:
+    """A turn for each, in which it answers alone: the others are suspended. On a busy machine one of them may
+    take every connection of a dozen, and what the others know goes untold."""
+    found = workers(server)
+    if len(found) < 2:
+        yield
+        return
+    for turn in found:
+        others = [worker for worker in found if worker != turn]
+        try:
+            for worker in others:
+                worker.suspend()
+            yield
+        finally:
+            for worker in others:
+                worker.resume()

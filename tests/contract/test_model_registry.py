@@ -18,7 +18,7 @@ from followed import (
     make_models,
     version_of,
 )
-from pairs import FULL
+from pairs import FULL, each_worker
 from promises import check_answer, comparable
 from wire import Answer, request_bytes, send
 
@@ -62,11 +62,15 @@ def ask(server: Server, method: str, path: str, body: object = None) -> Answer:
     return send(server.url, request_bytes(method, path, JSON, json.dumps(body).encode()))
 
 
+def count_models(server: Server) -> int:
+    return len(json.loads(ask(server, "GET", "/models").body)["models"])
+
+
 def await_models(site: Followed, count: int) -> None:
     """Until every worker of both has so many: the active one, and the challenger."""
     deadline = time.monotonic() + PATIENCE
     for server in site.servers.values():
-        while {len(json.loads(ask(server, "GET", "/models").body)["models"]) for _ in range(12)} != {count}:
+        while {count_models(server) for _ in each_worker(server)} != {count}:
             assert time.monotonic() < deadline, server.tail()
             time.sleep(0.05)
 
@@ -90,7 +94,7 @@ def test_all_processes_have_the_other_version_within_two_seconds(one):
     one.point("active", "2")
     time.sleep(WITHIN)
     for server in one.servers.values():
-        found = {answer_of(server.url) for _ in range(40)}
+        found = {answer_of(server.url) for _ in each_worker(server)}
         assert found == {(version_of(one, "2"), ANSWERS["2"])}
 
 

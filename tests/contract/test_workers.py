@@ -1,7 +1,6 @@
 """Several workers behind one port: they answer as one, count as one, and one that dies costs what it was
 doing and nothing more."""
 
-import contextlib
 import json
 import os
 import signal
@@ -14,8 +13,8 @@ from collections.abc import Callable
 import httpx
 import psutil
 import pytest
-from classroom.servers import ROOT, Server, free_port, serve
-from pairs import FULL, await_workers
+from classroom.servers import ROOT, free_port, serve
+from pairs import FULL, await_workers, workers
 from prometheus_client.parser import text_string_to_metric_families
 from waiting_model import SLOW, Hold
 from wire import Connection, post, request_bytes, send
@@ -31,16 +30,6 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def env(iris_root) -> dict[str, str]:
     model = {"MODEL_PATH": str(iris_root / "models" / "iris"), "LOG_FORMAT": "json", "METRICS_PORT": "0"}
     return model | {"WORKERS": str(COUNT)}
-
-
-def workers(server: Server) -> list[psutil.Process]:
-    """Those that answer: not the tracker that Python's multiprocessing starts beside them."""
-    found = []
-    for child in server.process.children():
-        with contextlib.suppress(psutil.Error):  # it has just ended
-            if "multiprocessing.spawn" in "".join(child.cmdline()):
-                found.append(child)
-    return found
 
 
 def until(true: Callable[[], bool]) -> None:
