@@ -174,8 +174,8 @@ def test_what_it_cannot_finish_in_time_it_gives_back_and_told_twice_it_ends_at_o
             hold.await_begin()
             worker.process.terminate()
             assert ended(worker) == 0
-            impatient = found.worker(GRACE_SECONDS="50")
             (hold.folder / "predicting-began").unlink()
+            impatient = found.worker(GRACE_SECONDS="50")
             hold.await_begin()  # before the lease would have ended
             impatient.process.terminate()
             time.sleep(0.2)

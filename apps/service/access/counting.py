@@ -18,6 +18,10 @@ from apps.service.redis import FAILURES, Redis
 
 RENEW_SECONDS = 10.0  # how often the slots that are held in Redis are renewed: three times in their lease
 LAST_WAIT_SECONDS = 3.0
+# A slot comes back to Redis a moment after its answer has gone: who asks again at once may find it taken. So
+# who is refused for a slot alone is looked at again, so much later each time.
+LOOKS_AGAIN_SECONDS = (0.005, 0.01, 0.02, 0.04)
+MOST_LOOKS = 2  # such callers at a time: the others need the threads
 
 
 class Slot(NamedTuple):
@@ -41,6 +45,7 @@ class Counts:
         self._lock = threading.Lock()
         self._held: set[Slot] = set()  # in Redis
         self._freed: SimpleQueue[Slot | None] = SimpleQueue()
+        self._looks = threading.BoundedSemaphore(MOST_LOOKS)
         self._thread: threading.Thread | None = None
 
     @property
@@ -69,6 +74,8 @@ class Counts:
             slot = Slot(*wanted, self._shared.holder()) if wanted else None
             try:
                 taken = self._shared.take(asked, slot.holder if slot else "", amount)
+                if slot and lacks_slot_alone(asked, taken):
+                    taken = self._look_again(asked, slot, taken)
             except FAILURES as error:
                 self._redis.lost(error)
                 if slot:
@@ -119,6 +126,18 @@ class Counts:
             self._held.discard(slot)
         self._freed.put(slot)
 
+    def _look_again(self, asked: Sequence[Asked], slot: Slot, taken: Taken) -> Taken:
+        if self._looks.acquire(blocking=False):
+            try:
+                for seconds in LOOKS_AGAIN_SECONDS:
+                    time.sleep(seconds)
+                    taken = self._shared.take(asked, slot.holder)
+                    if not lacks_slot_alone(asked, taken):
+                        break
+            finally:
+                self._looks.release()
+        return taken
+
     def _tend(self) -> None:
         """Give slots back, and renew those that are held, while Redis answers."""
         freed: list[Slot] = []
@@ -148,3 +167,10 @@ class Counts:
                 self._redis.lost(error)
             if ending:
                 return
+
+
+def lacks_slot_alone(asked: Sequence[Asked], taken: Taken) -> bool:
+    """Whether there is room in everything else."""
+    pairs = zip(asked, taken.standings, strict=True)
+    full = [policy for (policy, _), (used, _) in pairs if used >= policy.limit]
+    return not taken.inside and all(policy.is_slot for policy in full)
