@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "model_training": {"model_training"},
     "apps/minimal": set(),
     "apps/service": {"apps", "model_training"},
+    "apps/frameworks": {"apps"},
     "apps/servers": {"apps"},
     "ui": {"ui"},
     "notebooks/classroom": {"classroom", "model_training", "apps"},
@@ -146,7 +147,15 @@ def test_the_service_knows_no_web_framework_and_of_training_only_what_serving_ne
         if path.parent.name == "registry":
             needed |= {"registry.store", "registry.candidates", "registry.lock"}
         assert set(re.findall(r"from model_training\.([\w.]+)", text)) <= needed, path.name
-        assert "apps.servers" not in text and "apps.minimal" not in text, path.name
+        for above in ("frameworks", "servers", "minimal", "fastapi_app", "flask_app"):
+            assert not re.search(rf"from apps(\.{above}| import .*{above})", text), path.name
+
+
+def test_what_stands_around_a_framework_knows_no_server():
+    """So that the apps are the same on any server."""
+    for path in (ROOT / "apps" / "frameworks").rglob("*.py"):
+        assert not imported(path) & {"uvicorn", "waitress", "granian", "gunicorn"}, path.name
+        assert "apps.servers" not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_there_is_no_room_for_odds_and_ends():

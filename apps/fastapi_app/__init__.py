@@ -11,9 +11,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from apps.fastapi_app import documents, health, inference, models, predictions
+from apps.frameworks.asgi import Middleware
+from apps.frameworks.fastapi_views import Application, listed
 from apps.servers import uvicorn_server
-from apps.servers.asgi import Middleware
-from apps.servers.fastapi_views import Application, listed
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid
 from apps.service.templates import Templates

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from apps.fastapi_app.dependencies import CallerDep, ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access import grants
 from apps.service.access.declared import PUBLIC, SIGNED_IN, access
 from apps.service.access.grants import (

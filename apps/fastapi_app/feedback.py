@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from apps.fastapi_app.dependencies import CallerDep, ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.feedback.documented import DRIFT_QUERY, GIVES, QUALITY_QUERY, REPORTS
 from apps.service.feedback.drift import DriftReport

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
 
 from apps.fastapi_app.dependencies import ServiceDep
-from apps.servers.event_stream import EventStream, attended
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.event_stream import EventStream, attended
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.generation.bodies import (
     ChatCompletion,

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from apps.fastapi_app.dependencies import ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import PUBLIC, access
 from apps.service.health import HealthReport, Live, Ready
 from apps.service.problems import READY, problems

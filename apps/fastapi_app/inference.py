@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from apps.fastapi_app.dependencies import NamedModelDep, RequestIdDep, ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service import inference
 from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import VERSION

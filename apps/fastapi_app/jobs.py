@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from apps.fastapi_app.dependencies import ModelDep, RequestIdDep, ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.bodies import streamed
 from apps.service.jobs import Job, JobList, Owner, downloads, owner_of

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from apps.fastapi_app.dependencies import ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.models import ModelList
 from apps.service.problems import MODEL, problems

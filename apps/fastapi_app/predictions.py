@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from apps.fastapi_app.dependencies import ModelDep, RequestIdDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.predictions import (
     BatchAnswer,

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter, Response
 
 from apps.fastapi_app.dependencies import ServiceDep
-from apps.servers.fastapi_views import CompiledRoute
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.problems import problems
 from apps.service.registry.versions import (

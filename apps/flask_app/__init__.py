@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from apps.flask_app import documents, health, inference, models, predictions
-from apps.servers.flask_views import Application, listed
-from apps.servers.wsgi import Middleware, current_context
+from apps.frameworks.flask_views import Application, listed
+from apps.frameworks.wsgi import Middleware, current_context
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid
 from apps.service.templates import Templates

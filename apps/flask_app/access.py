@@ -5,8 +5,8 @@ from typing import Annotated
 from flask import Blueprint, Response
 
 from apps.flask_app.dependencies import CallerDep, ServiceDep
-from apps.servers.flask_views import Depends, typed
-from apps.servers.wsgi import current_context
+from apps.frameworks.flask_views import Depends, typed
+from apps.frameworks.wsgi import current_context
 from apps.service.access import grants
 from apps.service.access.declared import PUBLIC, SIGNED_IN, access
 from apps.service.access.grants import (

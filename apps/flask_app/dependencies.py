@@ -4,8 +4,8 @@ from typing import Annotated
 
 from flask import request
 
-from apps.servers.flask_views import Depends
-from apps.servers.wsgi import current_context
+from apps.frameworks.flask_views import Depends
+from apps.frameworks.wsgi import current_context
 from apps.service import Service
 from apps.service.access.callers import Caller
 from apps.service.predictions import Predictor

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, current_app
 
 from apps.flask_app.dependencies import ServiceDep
-from apps.servers.flask_views import describe, typed
+from apps.frameworks.flask_views import describe, typed
 from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import HTML, JSON, PAGE, page_file
 from apps.service.problems import problems

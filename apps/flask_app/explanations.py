@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from apps.flask_app.dependencies import ModelDep, RequestIdDep, ServiceDep
-from apps.servers.flask_views import typed
+from apps.frameworks.flask_views import typed
 from apps.service.access.declared import access
 from apps.service.explanations import EXPLAINS, ExplainAnswer
 from apps.service.predictions import PredictRequest

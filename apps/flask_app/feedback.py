@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import Blueprint, request
 
 from apps.flask_app.dependencies import CallerDep, ServiceDep
-from apps.servers.flask_views import Depends, typed
+from apps.frameworks.flask_views import Depends, typed
 from apps.service.access.declared import access
 from apps.service.feedback.documented import DRIFT_QUERY, GIVES, QUALITY_QUERY, REPORTS
 from apps.service.feedback.drift import DriftReport

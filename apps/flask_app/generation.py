@@ -6,10 +6,10 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 
 from apps.flask_app.dependencies import ServiceDep
-from apps.servers.flask_views import Depends, typed
-from apps.servers.presence import presence
-from apps.servers.websockets_wsgi import Socket, accepted, websocket
-from apps.servers.wsgi import current_context
+from apps.frameworks.flask_views import Depends, typed
+from apps.frameworks.presence import presence
+from apps.frameworks.websockets_wsgi import Socket, accepted, websocket
+from apps.frameworks.wsgi import current_context
 from apps.service import Service
 from apps.service.access.declared import access
 from apps.service.generation.bodies import (

@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from apps.flask_app.dependencies import ServiceDep
-from apps.servers.flask_views import typed
+from apps.frameworks.flask_views import typed
 from apps.service.access.declared import PUBLIC, access
 from apps.service.health import HealthReport, Live, Ready
 from apps.service.problems import READY, problems

@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from apps.flask_app.dependencies import NamedModelDep, RequestIdDep, ServiceDep
-from apps.servers.flask_views import typed
+from apps.frameworks.flask_views import typed
 from apps.service import inference
 from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import VERSION

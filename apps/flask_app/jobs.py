@@ -5,8 +5,8 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 
 from apps.flask_app.dependencies import RequestIdDep, ServiceDep, model
-from apps.servers.flask_views import Depends, typed
-from apps.servers.wsgi import current_context
+from apps.frameworks.flask_views import Depends, typed
+from apps.frameworks.wsgi import current_context
 from apps.service.access.declared import access
 from apps.service.bodies import streamed
 from apps.service.jobs import Job, JobList, Owner, downloads, owner_of

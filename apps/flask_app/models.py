@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 
 from apps.flask_app.dependencies import ServiceDep
-from apps.servers.flask_views import typed
+from apps.frameworks.flask_views import typed
 from apps.service.access.declared import access
 from apps.service.models import ModelList
 from apps.service.problems import MODEL, problems

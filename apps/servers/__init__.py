@@ -1,1 +1,2 @@
-"""What carries requests to the service: strict servers, and for each framework middleware and typed views."""
+"""What listens: uvicorn for FastAPI, waitress or granian for Flask, made strict, and several workers of
+them."""

@@ -17,8 +17,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from apps.frameworks.wsgi import SPARE_THREADS
 from apps.servers import workers
-from apps.servers.wsgi import SPARE_THREADS
 
 
 def run(create_app, service) -> None:

@@ -13,7 +13,7 @@ def protocol_for(app, write_seconds: float):
         return "none"
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-    from apps.servers.websockets_protocol import BoundedProtocol
+    from apps.frameworks.websockets_protocol import BoundedProtocol
 
     class WebSocketProtocol(WebSocketsSansIOProtocol):
         _full_since: float | None = None  # since when what is sent waits for the client

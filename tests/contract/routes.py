@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from apps import fastapi_app, flask_app
-from apps.servers import fastapi_views, flask_views
+from apps.frameworks import fastapi_views, flask_views
 from apps.service.settings import Settings
 
 

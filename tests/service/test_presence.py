@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from apps.servers import presence
-from apps.servers.presence import SOCKET
+from apps.frameworks import presence
+from apps.frameworks.presence import SOCKET
 
 
 @pytest.mark.parametrize("patience", [0, None, 60])

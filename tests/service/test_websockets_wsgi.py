@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from apps.servers.websockets_wsgi import TAKE_OVER, accepted
-from apps.servers.wsgi import UPGRADE
+from apps.frameworks.websockets_wsgi import TAKE_OVER, accepted
+from apps.frameworks.wsgi import UPGRADE
 from apps.service.requests import ClientGone
 
 HANDSHAKE = {

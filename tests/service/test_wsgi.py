@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from apps.servers.wsgi import Middleware
+from apps.frameworks.wsgi import Middleware
 from apps.service import Problem, build
 
 SIZE = 100_000  # bytes

@@ -30,12 +30,12 @@ STEPS = {
     ),
     "received": (
         "From the request's first byte to its last: a large body or a slow network makes this long.",
-        ("apps/servers/uvicorn_server.py", "apps/servers/waitress_server.py"),
+        ("apps/servers/uvicorn_protocol.py", "apps/servers/waitress_parser.py"),
         (6, "A limit is a decision so it is a setting"),
     ),
     "taken up": (
         "The request was there, and waited for the event loop (FastAPI) or a thread (Flask) to have time.",
-        ("apps/servers/asgi.py", "apps/servers/wsgi.py"),
+        ("apps/frameworks/asgi.py", "apps/frameworks/wsgi.py"),
         (8, "An async function that computes stops everybody"),
     ),
     "validated": (
@@ -56,7 +56,7 @@ STEPS = {
     ),
     "encoded": (
         "The answer was put together and written as JSON.",
-        ("apps/servers/fastapi_views.py", "apps/servers/flask_views.py"),
+        ("apps/frameworks/fastapi_views.py", "apps/frameworks/flask_views.py"),
         (8, "What is left is the framework, and a view can be compiled"),
     ),
     ANSWERED: (
@@ -66,7 +66,7 @@ STEPS = {
     ),
     BACK: (
         "The answer went to the connection, and the page read it to its last byte.",
-        ("apps/servers/asgi.py", "apps/servers/wsgi.py"),
+        ("apps/frameworks/asgi.py", "apps/frameworks/wsgi.py"),
         (7, "A log line is for a machine"),
     ),
 }

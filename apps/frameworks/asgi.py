@@ -7,16 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from time import perf_counter
 
 from starlette.websockets import WebSocketDisconnect
 
+from apps.frameworks.asgi_bodies import Bodies, Disconnected, Stream, left
 from apps.service.problems import Problem
 from apps.service.requests import ClientGone, RequestContext, Requests
 from apps.service.requests import marks as plain
 
-SWEEP_SECONDS = 0.25
-TOO_SLOW = "the request's body"
 CLOSING = {"bad-request", "not-implemented", "request-timeout"}  # nobody knows what would come next
 TEST_CLIENT = ("testclient", 50000)
 HEAD_NAMES = (
@@ -33,11 +31,7 @@ class Middleware:
     def __init__(self, app, requests: Requests) -> None:
         self.app, self.requests = app, requests
         self.marks = marks if requests.marks is plain else raw_marks(requests.marks)
-        self._timeout = requests.settings.request_timeout_seconds
-        self._max_body = requests.settings.max_body_bytes
-        self._arriving: dict[asyncio.Task, float] = {}  # whose body is being read, until when
-        self._sweep: asyncio.TimerHandle | None = None
-        self._streams: set[Stream] = set()  # that are arriving
+        self.bodies = Bodies(requests)
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "websocket":
@@ -73,9 +67,9 @@ class Middleware:
                 if scope["method"] == "POST" or context.content_length or is_chunked(scope):
                     limit = requests.streamed_limit(context.method, context.route)
                     if limit is not None:
-                        stream = self.stream(limit, receive)
+                        stream = self.bodies.stream(limit, receive)
                     else:
-                        context.body = await self.read(receive)
+                        context.body = await self.bodies.read(receive)
                 context.trace.received(scope)
                 requests.admit(context)
 
@@ -119,7 +113,7 @@ class Middleware:
                     status = await self.refuse(context, problem, send)
         finally:
             if stream is not None:
-                self._streams.discard(stream)
+                stream.end()
             if not closed:
                 close()
 
@@ -197,71 +191,6 @@ class Middleware:
             context.header = partial(value_of, found)
         return context
 
-    async def read(self, receive) -> bytes:
-        """The whole body. Raises Problem for one too large or too slow, Disconnected where it ends early."""
-        parts, size = [], 0
-        task = asyncio.current_task()
-        self._arriving[task] = perf_counter() + self._timeout
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.cut_off)
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnected
-                part = message.get("body", b"")
-                size += len(part)
-                if size > self._max_body:
-                    raise self.requests.too_large()
-                if not message.get("more_body"):
-                    return b"".join([*parts, part]) if parts else part
-                parts.append(part)
-        except asyncio.CancelledError as error:
-            if error.args != (TOO_SLOW,):
-                raise
-            task.uncancel()
-            raise self.requests.too_slow() from None
-        finally:
-            del self._arriving[task]
-
-    def stream(self, limit: int, receive) -> "Stream":
-        """A body that the view takes in pieces. Raises Problem where so many arrive that what is answered in
-        no time would find no place."""
-        if len(self._streams) >= max(1, self.requests.settings.max_in_flight // 2):
-            raise Problem("overloaded", "as many uploads as this server takes at once are arriving")
-        stream = Stream(self, limit, receive)
-        self._streams.add(stream)
-        return stream
-
-    async def piece(self, receive, seconds: float) -> dict:
-        """What comes next, within so many seconds. Raises Problem, Disconnected."""
-        task = asyncio.current_task()
-        self._arriving[task] = perf_counter() + seconds
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.cut_off)
-        try:
-            message = await receive()
-        except asyncio.CancelledError as error:
-            if error.args != (TOO_SLOW,):
-                raise
-            task.uncancel()
-            raise self.requests.too_slow(streamed=True) from None
-        finally:
-            del self._arriving[task]
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        return message
-
-    def cut_off(self) -> None:
-        """Cancel what has taken too long to arrive. A timer of its own for each request, as asyncio.timeout
-        sets it, takes 10 µs; this takes none to speak of."""
-        self._sweep, now = None, perf_counter()
-        for task, end in self._arriving.items():
-            if now > end:
-                task.cancel(TOO_SLOW)
-        if self._arriving:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.cut_off)
-
     async def refuse(
         self, context: RequestContext, problem: Problem, send, kind: str = "http.response"
     ) -> int:
@@ -274,30 +203,6 @@ class Middleware:
         return status
 
 
-class Stream:
-    """A body as ASGI's `receive` gives it to a view that takes it in pieces, held to its limits. How long the
-    view is busy with a piece does not count."""
-
-    def __init__(self, middleware: Middleware, limit: int, receive) -> None:
-        self._middleware, self._limit, self._receive = middleware, limit, receive
-        self._size, self._waited, self._ended = 0, 0.0, False
-
-    async def __call__(self) -> dict:
-        """Raises Problem for a body too large or too slow, Disconnected where it ends early."""
-        if self._ended:
-            return await left(self._receive)
-        requests, started = self._middleware.requests, perf_counter()
-        message = await self._middleware.piece(self._receive, requests.seconds_for(self._size) - self._waited)
-        self._waited += perf_counter() - started
-        self._size += len(message.get("body", b""))
-        if self._size > self._limit:
-            raise requests.too_large(self._limit)
-        if not message.get("more_body"):
-            self._ended = True
-            self._middleware._streams.discard(self)
-        return message
-
-
 async def in_thread(gate, context: RequestContext) -> None:
     """Past the gate where it has to ask a database or Redis. Raises Problem."""
     await asyncio.get_running_loop().run_in_executor(gate.threads, gate.enter, context)
@@ -306,19 +211,6 @@ async def in_thread(gate, context: RequestContext) -> None:
 def value_of(headers: dict[bytes, bytes], name: str) -> str:
     """A header's value, "" for none; `name` in lower case."""
     return headers.get(name.encode(), b"").decode("latin-1").strip()
-
-
-async def left(receive) -> dict:
-    """What comes after a body that was read: nothing, until the client has gone or has its whole answer.
-    Starlette listens for it while it streams."""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return message
-
-
-class Disconnected(Exception):
-    """The client has gone before its request had arrived."""
 
 
 def marks(context: RequestContext) -> list[tuple[bytes, bytes]]:

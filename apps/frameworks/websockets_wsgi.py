@@ -10,8 +10,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 from websockets.sync.server import ServerConnection
 
-from apps.servers.websockets_protocol import BoundedProtocol
-from apps.servers.wsgi import UPGRADE
+from apps.frameworks.websockets_protocol import BoundedProtocol
+from apps.frameworks.wsgi import UPGRADE
 from apps.service.problems import of_status
 from apps.service.requests import ClientGone
 

@@ -16,7 +16,7 @@ from flask import Flask, Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from apps.servers.wsgi import current_context
+from apps.frameworks.wsgi import current_context
 from apps.service.bodies import check_content_type, reader
 from apps.service.problems import Problem
 
@@ -159,9 +159,7 @@ def dependency(hint: Any) -> Callable | None:
 
 def template_of(rule: str) -> str:
     """A rule of Werkzeug's as OpenAPI writes it: `<path:file>` becomes `{file:path}`, `<name>` `{name}`."""
-    return re.sub(
-        r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", lambda m: f"{{{m[2]}{':' + m[1] if m[1] else ''}}}", rule
-    )
+    return CONVERTER.sub(lambda m: f"{{{m[2]}{':' + m[1] if m[1] else ''}}}", rule)
 
 
 def listed(app: Flask) -> list[tuple[str, set[str], Any]]:

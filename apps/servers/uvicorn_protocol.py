@@ -1,0 +1,222 @@
+"""uvicorn's connections for HTTP, made strict: what its parser refuses is answered like everything else, and
+clients that stall are cut off."""
+
+import re
+import time
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from apps.service.problems import Problem
+from apps.service.requests import Requests
+from apps.service.timing import ARRIVAL
+
+FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
+# A request line of a method that the parser does not know: the parser itself only says that it is wrong.
+UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
+LINGER_SECONDS = 2  # for a client that was refused while it sends
+TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
+TARGET = re.compile(rb"/|https?://[^/]").match
+
+
+class Corked:
+    """A transport that keeps an answer's head until its body comes, as ASGI wants, and in a crowd both until
+    the end of the turn: one system call and one packet for what uvicorn by itself sends in two."""
+
+    def __init__(self, transport, loop, concurrency) -> None:
+        self._transport, self._loop, self._concurrency = transport, loop, concurrency
+        self._kept: list[bytes] = []
+        self._written = 0  # bytes, the system's share and what waits for it
+        self._later = False  # whether `flush` is going to be called
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        self._kept.append(data)
+        if self._later:
+            return
+        if self._concurrency.several:
+            self._later = True
+            self._loop.call_soon(self.flush)
+        elif len(self._kept) > 1 or not data.startswith(b"HTTP/1.1 ") or data.startswith(b"HTTP/1.1 100"):
+            self.flush()
+
+    def end(self) -> None:
+        """An answer is complete: that to a HEAD has no body."""
+        if self._kept and not self._later:
+            self.flush()
+
+    def flush(self) -> None:
+        kept, self._kept, self._later = self._kept, [], False
+        if kept and not self._transport.is_closing():  # the client may have gone since
+            data = b"".join(kept)
+            self._written += len(data)
+            self._transport.write(data)
+
+    def taken(self) -> int | None:
+        """Bytes that the system has taken so far, or None where nothing waits for it."""
+        waiting = self._transport.get_write_buffer_size()
+        return self._written - waiting if waiting else None
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str):
+        return getattr(self._transport, name)
+
+
+def strict(requests: Requests) -> type[HttpToolsProtocol]:
+    """uvicorn's HTTP protocol, with the service's limits and answers."""
+    limits = requests.settings
+    wait, idle, timed = limits.request_timeout_seconds, limits.keep_alive_seconds, limits.server_timing
+
+    class StrictProtocol(HttpToolsProtocol):
+        scope: dict = {}
+        _begun: float | None = None  # since when a request has been arriving
+        _received = _body = 0  # bytes of it, all told, and those of its body
+        _arrived = b""
+        _own = 0  # bytes of what has just arrived that may be the next request's
+        _taken: int | None = None  # bytes of answers, when the client last took some, and when that was
+        _taken_at = 0.0
+
+        def connection_made(self, transport) -> None:
+            super().connection_made(Corked(transport, self.loop, requests.concurrency))
+            self._connected = time.monotonic()
+
+        def data_received(self, data: bytes) -> None:
+            self._arrived, self._own = data, len(data)
+            self._received += len(data)
+            if self._begun is None and TWO_SPACES(data):
+                self.on_message_begin()
+                self.send_400_response("")
+                return
+            super().data_received(data)
+            if self._begun is not None and not self.transport.is_closing():
+                if "path" in self.scope:
+                    if self._is_padded():
+                        self.send_400_response("")
+                elif len(self.url) > limits.max_url_bytes:
+                    self._refuse(requests.too_long())
+                elif self._received > limits.max_url_bytes + limits.max_header_bytes + FRAMING_ALLOWED:
+                    self._refuse(requests.too_many_header_bytes())
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._begun, self._received, self._body = time.monotonic(), self._own, 0
+            if timed:  # when its first byte came, and when its last
+                self.scope[ARRIVAL] = time.perf_counter(), None
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if "path" not in self.scope:  # what comes after the head is a trailer, and no header
+                super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            if not TARGET(self.url) and not (self.url == b"*" and self.parser.get_method() == b"OPTIONS"):
+                raise ValueError("no target (RFC 9112, section 3.2)")
+            super().on_headers_complete()
+            if getattr(self.server_state, "draining", False) and self.cycle is not None:
+                self.cycle.keep_alive = False
+
+        def on_body(self, body: bytes) -> None:
+            self._body += len(body)
+            super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            if self._is_padded():
+                raise ValueError("chunk extensions without measure")
+            self._begun, self._own = None, 0  # of the next one's share in this packet nobody tells
+            if timed:
+                self.scope[ARRIVAL] = self.scope[ARRIVAL][0], time.perf_counter()
+            super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            self.transport.end()
+            super().on_response_complete()
+
+        def _is_padded(self) -> bool:
+            """True where much is neither head nor body: chunk extensions (RFC 9112, section 7.1.1). Without
+            chunks, what is more came with the request and is the next one's."""
+            framing = self._received - self._body
+            if framing <= FRAMING_ALLOWED or all(name != b"transfer-encoding" for name, _ in self.headers):
+                return False
+            head = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+            return framing - head > FRAMING_ALLOWED + self._body_streamed()
+
+        def _body_streamed(self) -> int:
+            """Bytes of a body that a view takes in pieces; 0 for any other."""
+            return self._body if self._is_streamed() else 0
+
+        def _is_streamed(self) -> bool:
+            path = self.scope.get("path")
+            return path is not None and requests.streamed_limit(self.scope["method"], path) is not None
+
+        def cut_off_if_stalled(self, now: float) -> None:
+            if self._is_unread(now):
+                self.transport.abort()
+            if self.transport.is_closing():
+                return
+            if self._begun is None:
+                if self.cycle is None and now - self._connected > idle:
+                    self.transport.close()  # it never said anything
+            elif now - self._begun > wait:
+                if self._is_streamed():
+                    self._cut_off_stream(now)
+                elif self.cycle is None or self.cycle.response_complete:
+                    self._refuse(requests.too_slow())
+                elif now - self._begun > wait + 1:  # the middleware has not got rid of it
+                    self.transport.close()
+
+        def _cut_off_stream(self, now: float) -> None:
+            """The middleware looks whether it comes fast enough, until it is answered. What then still comes
+            of one that was refused is thrown away, so that the client can read why, but not for ever."""
+            late = now - self._begun > requests.seconds_for(self._body) + LINGER_SECONDS
+            long = self._body > requests.streamed_limit(self.scope["method"], self.scope["path"])
+            if (late or long) and (self.cycle is None or self.cycle.response_complete):
+                self.transport.close()
+
+        def _is_unread(self, now: float) -> bool:
+            """True where the client has taken nothing of an answer for too long."""
+            taken = self.transport.taken()
+            if taken is None or taken != self._taken:
+                self._taken, self._taken_at = taken, now
+            return taken is not None and now - self._taken_at > idle
+
+        def send_400_response(self, msg: str) -> None:
+            url = getattr(self, "url", b"")
+            if len(url) > limits.max_url_bytes:
+                self._refuse(requests.too_long())
+            elif not url and (line := UNKNOWN_METHOD(self._arrived)):
+                self._refuse(requests.unknown_method(), unquote(line[1].decode().partition("?")[0]))
+            elif self._body > limits.max_body_bytes and not self._body_streamed():
+                self._refuse(requests.too_large())
+            else:
+                self._refuse(requests.malformed())
+
+        def _refuse(self, problem: Problem, path: str = "") -> None:
+            """Answer in the place of an app that has not seen the whole request, and close."""
+            running = self.cycle is not None and not self.cycle.response_complete
+            if running and self.cycle.response_started:
+                self.transport.close()
+                return
+            context = self.scope.get("context") if running else None
+            context = context or requests.open(
+                self.scope.get("method", ""), path or self.scope.get("path", "")
+            )
+            status, headers, body = requests.refuse(context, problem)
+            headers += [*requests.marks(context), ("Connection", "close")]
+            lines = [
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+                *(f"{n.lower()}: {v}" for n, v in headers),
+            ]
+            self.transport.write("\r\n".join([*lines, "", ""]).encode())
+            self.transport.write(body)
+            self.transport.close()
+            if running:
+                self.cycle.disconnected = True
+                if "context" in self.scope:
+                    return  # the middleware closes it
+                self.scope["refused"] = True
+            requests.close(context, status)
+
+    return StrictProtocol
