@@ -61,8 +61,7 @@ def fields(card: Card, page: str) -> list[Value]:
     takes any number: what a server refuses, it says itself. Where a value may be missing, the field of a
     number may be emptied, and the choice has one for it.
     """
-    row = _row(card)
-    keys = [f"feature:{page}:{card.key}:{row.filled}:{index}" for index in range(len(row.values))]
+    row, keys = _row(card), _keys(card, page)
     if keys[0] not in st.session_state:  # Streamlit forgets a field when its page is left
         row.began = list(row.values)
     with st.container(key="features"):
@@ -71,13 +70,27 @@ def fields(card: Card, page: str) -> list[Value]:
     return list(row.values)
 
 
+def keep(card: Card, page: str) -> None:
+    """For the button that sends the row: the browser is told anew what is in the fields that may be emptied.
+    It loads fields after buttons, and who is quick presses one before it has them."""
+    for key, feature in zip(_keys(card, page), card.features, strict=True):
+        if feature.may_be_missing and not feature.categories and key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
+def _keys(card: Card, page: str) -> list[str]:
+    filled = _row(card).filled
+    return [f"feature:{page}:{card.key}:{filled}:{index}" for index in range(len(card.features))]
+
+
 def _field(key: str, feature: Feature, began: Value) -> Value:
-    with st.container(gap="xxsmall"):
+    numeric, optional = not feature.categories, feature.may_be_missing
+    with st.container(gap="xxsmall", key=f"optional-{key}" if numeric and optional else None):  # style.css
         unit = f" ({feature.unit})" if feature.unit else ""
         label = plain(feature.name + unit)
-        if feature.categories:
+        if not numeric:
             value = _choice(key, label, feature, began)
-        elif feature.may_be_missing:  # without a value of its own, the field may be emptied
+        elif optional:  # without a value of its own, the field may be emptied
             st.session_state.setdefault(key, began)
             value = st.number_input(
                 label, value=None, step=feature.step, format="%.10g", key=key, placeholder="missing"

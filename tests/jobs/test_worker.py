@@ -124,7 +124,7 @@ def test_a_worker_is_killed_amid_a_chunk_and_another_does_it(tmp_path, waiting, 
         other = found.worker()
         assert found.await_state(job.id, "succeeded").rows_done == 30
         assert_right(found, job.id)
-        assert [line["attempt"] for line in chunks(other) if line["chunk"] == 1] == [2]
+        assert [line["attempt"] for line in awaited(other, 2) if line["chunk"] == 1] == [2]
 
 
 @pytest.mark.parametrize("back", BACKS[:1], indirect=True)
@@ -301,7 +301,7 @@ def test_a_broker_is_killed_amid_a_chunk_and_the_job_is_done_once(tmp_path, wait
         for one in (job, later):
             found.await_state(one.id, "succeeded", patience=2 * PATIENCE)
             assert_right(found, one.id)
-        done = [(line["job"], line["chunk"]) for line in chunks(worker)]
+        done = [(line["job"], line["chunk"]) for line in awaited(worker, 6)]
         assert len(done) == len(set(done)) == 6
 
 
@@ -326,7 +326,7 @@ def test_a_broker_that_takes_a_busy_worker_for_dead_has_the_job_done_once(tmp_pa
         later = found.submit(SLOW_JOB)
         found.await_state(later.id, "succeeded")
         assert worker.alive
-        done = [(line["job"], line["chunk"]) for line in chunks(worker)]
+        done = [(line["job"], line["chunk"]) for line in awaited(worker, 6)]
         assert len(done) == len(set(done)) == 6
 
 

@@ -3,6 +3,7 @@ find outliers."""
 
 import json
 import re
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from adopted import adopt_model
 from classroom.servers import serve
 from looks import KINDS, choose, fits
-from playwright.sync_api import Browser, Page, TimeoutError, expect
+from playwright.sync_api import Browser, Page, Route, TimeoutError, expect
 from scripted import press, said
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
@@ -330,6 +331,27 @@ MARK = """() => {
     const answers = [...document.querySelectorAll('[class*="st-key-answer-"]')]
     return answers.length === 1 && getComputedStyle(answers[0], '::before').display !== 'none'
 }"""
+
+
+@pytest.mark.parametrize("window", ["laptop"], indirect=True)
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_who_is_quicker_than_the_browser_loses_no_value(window: Page, way: str):
+    """It loads fields for numbers after buttons; here much later."""
+
+    def late(route: Route) -> None:
+        time.sleep(2)
+        route.continue_()
+
+    window.route(re.compile("NumberInput"), late)
+    window.goto("/")
+    button = window.get_by_role("button", name="Predict", exact=True)
+    if way == "mouse":
+        button.click()
+    else:
+        button.press("Enter")
+    expect(window.get_by_role("heading", name="Adelie, over 99 %")).to_be_visible()
+    for name, value in zip(NUMBERS, ("39.1", "18.7", "181", "3750"), strict=True):
+        expect(window.get_by_label(re.compile(f"^{name}"))).to_have_value(value)
 
 
 def test_predicting_with_categories_in_a_browser(window: Page):

@@ -50,7 +50,8 @@ def main() -> None:
 
 
 def send_once(pair: tuple[Server, Server], card: Card, row: list[float]) -> None:
-    if st.button("Send to both", type="primary", icon=":material/send:"):
+    kept = {"on_click": inputs.keep, "args": (card, "compare")}
+    if st.button("Send to both", type="primary", icon=":material/send:", **kept):
         request_id = token_hex(8)  # the same to both, since the full servers answer with it
         answers = [client.predict(server, row, card, request_id=request_id) for server in pair]
         for answer in answers:

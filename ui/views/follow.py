@@ -118,7 +118,8 @@ def main() -> None:
         inputs.examples(card)
         with st.expander("Values"):
             row = inputs.fields(card, "follow")
-        if st.button("Follow it", type="primary", icon=":material/send:"):
+        kept = {"on_click": inputs.keep, "args": (card, "follow")}
+        if st.button("Follow it", type="primary", icon=":material/send:", **kept):
             st.session_state["followed"] = card.key, row, [follow(server, row, card) for server in asked]
     key, sent, found = st.session_state.get("followed", ("", [], []))
     if key != card.key or [one.server for one in found] != asked:

@@ -71,7 +71,8 @@ def enter(server: Server, card: Card) -> None:
         st.session_state.pop("sent", None)
     with st.form("input", border=False):
         row = inputs.fields(card, "predict")
-        if st.form_submit_button("Predict", type="primary", icon=":material/send:"):
+        kept = {"on_click": inputs.keep, "args": (card, "predict")}
+        if st.form_submit_button("Predict", type="primary", icon=":material/send:", **kept):
             answer = client.predict(server, row, card)
             st.session_state["sent"] = Sent(server, card, row, answer)
             if isinstance(answer, client.Failure):
