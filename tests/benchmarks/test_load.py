@@ -26,10 +26,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @contextlib.contextmanager
 def served(answer: Callable) -> Iterator[str]:
     """The URL of a server in a thread of its own; `await answer(number, writer)` for each request."""
-    count, connections = iter(range(10**9)), set()
+    count, connections = iter(range(10**9)), {}
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections[asyncio.create_task(serve(reader, writer))] = writer
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.current_task())
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 if b"Content-Length: " in head:
@@ -41,12 +43,15 @@ def served(answer: Callable) -> Iterator[str]:
             writer.close()
 
     async def until_stopped() -> None:
-        server = await asyncio.start_server(serve, sock=listening)
+        server = await asyncio.start_server(accept, sock=listening)
         await stopped.wait()
         server.close()
+        await asyncio.sleep(0)  # those that have just been accepted are among them then
         for connection in connections:
             connection.cancel()
-        await asyncio.gather(*connections)
+        await asyncio.gather(*connections, return_exceptions=True)
+        for writer in connections.values():  # of a task that was cancelled before it began, too
+            writer.close()
 
     def in_thread() -> None:
         with asyncio.Runner() as runner:

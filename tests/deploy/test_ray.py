@@ -85,8 +85,9 @@ def counted(metrics: str) -> str:
 
 
 def predictions(metrics: str) -> int:
-    """How many a replica has counted."""
-    found = re.search(r'^http_requests_total\{.*route="/predict".*\} (\S+)$', counted(metrics), re.M)
+    """How many a replica has counted, of those that it answered."""
+    line = r'^http_requests_total\{.*route="/predict",status="200"\} (\S+)$'
+    found = re.search(line, counted(metrics), re.M)
     return int(float(found[1])) if found else 0
 
 
@@ -100,6 +101,7 @@ def test_replicas_answer_as_the_server_does_count_and_finish_what_they_began(rep
         assert refused.status_code == 400
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert client.get("/health/ready").json() == {"status": "ready"}
+        awaited(lambda: sum(map(predictions, metrics)) > 0)
         before = sum(map(predictions, metrics))
         with ThreadPoolExecutor(8) as clients:
             assert all(clients.map(lambda _: answers(url, QUICK), range(40)))
