@@ -20,7 +20,7 @@ RENEW_SECONDS = 10.0  # how often the slots that are held in Redis are renewed: 
 LAST_WAIT_SECONDS = 3.0
 # A slot comes back to Redis a moment after its answer has gone: who asks again at once may find it taken. So
 # who is refused for a slot alone is looked at again, so much later each time.
-LOOKS_AGAIN_SECONDS = (0.005, 0.01, 0.02, 0.04)
+LOOKS_AGAIN_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08)
 MOST_LOOKS = 2  # such callers at a time: the others need the threads
 
 
