@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from playwright.sync_api import Page, TimeoutError
+from playwright.sync_api import Locator, Page, TimeoutError
 
 LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 KINDS = {
@@ -25,6 +25,18 @@ def fits(page: Page) -> None:
         page.wait_for_function("async () => (await axe.run()).violations.length === 0", timeout=10_000)
     except TimeoutError:
         assert page.evaluate(VIOLATIONS) == []
+
+
+def press(button: Locator, shown: Locator) -> None:
+    """As people do who see nothing come of their press: once more. It may fall on a button that the page is
+    drawing again."""
+    for last in (False, False, True):
+        button.click()
+        try:
+            return shown.wait_for(timeout=None if last else 10_000)
+        except TimeoutError:
+            if last:
+                raise
 
 
 def choose(page: Page, label: str, option: str) -> None:
