@@ -170,7 +170,8 @@ class Counts:
 
 
 def lacks_slot_alone(asked: Sequence[Asked], taken: Taken) -> bool:
-    """Whether there is room in everything else."""
+    """Whether it was refused, and there is room in everything else."""
+    if taken.inside:
+        return False
     pairs = zip(asked, taken.standings, strict=True)
-    full = [policy for (policy, _), (used, _) in pairs if used >= policy.limit]
-    return not taken.inside and all(policy.is_slot for policy in full)
+    return all(policy.is_slot for (policy, _), (used, _) in pairs if used >= policy.limit)
