@@ -27,16 +27,18 @@ def fits(page: Page) -> None:
         assert page.evaluate(VIOLATIONS) == []
 
 
-def press(button: Locator, shown: Locator) -> None:
+def press_until(button: Locator, shown: Locator) -> None:
     """As people do who see nothing come of their press: once more. It may fall on a button that the page is
     drawing again."""
+    button.click()
     for last in (False, False, True):
-        button.click()
         try:
             return shown.wait_for(timeout=None if last else 10_000)
         except TimeoutError:
             if last:
                 raise
+            if button.is_visible():
+                button.click()
 
 
 def choose(page: Page, label: str, option: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 from classroom.servers import Server, free_port, serve
-from looks import KINDS, choose, fits, press
+from looks import KINDS, choose, fits, press_until
 from playwright.sync_api import Browser, Page, expect
 
 
@@ -192,7 +192,7 @@ def test_compare(window: Page, classroom: Classroom):
 def test_batch(window: Page):
     window.goto("/batch")
     button = window.get_by_role("button", name="Predict all")
-    press(button, window.get_by_role("heading", name="3 of 3 rows predicted"))
+    press_until(button, window.get_by_role("heading", name="3 of 3 rows predicted"))
     window.get_by_label("Rows as CSV").fill("5.1,3.5,1.4,0.2\n99,3.5,1.4,0.2\n5.1,,1.4,0.2")
     window.get_by_role("button", name="Predict all").click()
     expect(window.get_by_role("heading", name="1 of 3 rows predicted")).to_be_visible()

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 from classroom.servers import free_port, serve
-from looks import KINDS, choose, fits
-from playwright.sync_api import Browser, Page, expect
+from looks import KINDS, choose, fits, press_until
+from playwright.sync_api import Browser, expect
 from scripted import press, said
 from streamlit.testing.v1 import AppTest
 
@@ -368,26 +368,13 @@ def test_a_new_version_from_registering_to_rolling_back(browser: Browser, begun,
     expect(page.get_by_text("Version 4 is the champion.")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile(r"Answers version 4 \("))).to_have_count(2)
     page.get_by_role("button", name="Roll back").click()
-    do_it(page)
-    expect(page.get_by_text("The champion before this one is champion again.")).to_be_visible()
+    rolled_back = page.get_by_text("The champion before this one is champion again.")
+    press_until(page.get_by_role("button", name="Do it"), rolled_back)
     expect(page.get_by_role("row", name=re.compile(r"Answers version 1 \("))).to_have_count(2)
     page.get_by_role("button", name="End the challenge").click()
     expect(page.get_by_text("There is no challenger any more.")).to_be_visible()
     fits(page)
     page.context.close()
-
-
-def do_it(page: Page) -> None:
-    """As people do who see no answer to their press: once more. A press may fall on a button that the page is
-    drawing again, and the same question is not answered twice."""
-    button = page.get_by_role("button", name="Do it")
-    button.click()
-    for _ in range(3):
-        try:
-            return expect(button).to_be_hidden(timeout=5_000)
-        except AssertionError:
-            if button.is_visible():
-                button.click(timeout=5_000)
 
 
 def ask_on(url: str, stop: threading.Event) -> None:
