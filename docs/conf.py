@@ -23,6 +23,8 @@ myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 3
 copybutton_exclude = ".linenos, .gp, .go"
 
+TREES: dict[int, str] = {}  # of contents, by the depth of the pages that have them
+
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
@@ -72,6 +74,14 @@ def for_everybody(app, pagename, templatename, context, doctree) -> None:
             context[name] = context[name].replace(found, wanted)
 
 
+def one_tree_for_files(app, pagename, templatename, context, doctree) -> None:
+    """Pages of files are in no table of contents: those of one depth have the same, whose making takes most
+    of the time that a page takes."""
+    if pagename.startswith("files/"):
+        make, depth = context["toctree"], pagename.count("/")
+        context["toctree"] = lambda **how: TREES.get(depth) or TREES.setdefault(depth, make(**how))
+
+
 def label_cells(app, doctree: nodes.document) -> None:
     """On the phone a table of words is a list of its rows, and each cell tells its column."""
     for table in doctree.findall(lambda node: isinstance(node, nodes.table) and "stack" in node["classes"]):
@@ -86,4 +96,5 @@ def setup(app) -> None:
     app.connect("doctree-read", label_cells)
     app.connect("autodoc-process-docstring", as_restructured)
     app.connect("autodoc-skip-member", is_no_promise)
+    app.connect("html-page-context", one_tree_for_files, priority=100)  # before the theme
     app.connect("html-page-context", for_everybody, priority=900)  # after the theme

@@ -170,6 +170,7 @@ def cases(*groups: str) -> list[dict]:
     return [complete(case) for group in groups for case in read_cases()[group] if "test" not in case]
 
 
+@cache
 def read_cases() -> dict[str, list[dict]]:
     return yaml.safe_load(CASES.read_text(encoding="utf-8"))
 

@@ -24,6 +24,7 @@ from ui.servers import Server, servers
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = (
+    "chromium-headless-shell",  # the same without windows, at half the cost of a page
     "chromium",
     "chromium-browser",
     "google-chrome",
