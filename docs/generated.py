@@ -16,7 +16,7 @@ import nbformat
 
 from apps.fastapi_app import create_app
 from apps.fastapi_app.predictions import predict
-from apps.frameworks.fastapi_views import describe
+from apps.frameworks.fastapi_routes import describe
 from apps.service import Service
 from apps.service.explanations import ExplanationMetrics
 from apps.service.feedback.counted import FeedbackMetrics

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from apps.fastapi_app.dependencies import ServiceDep
-from apps.frameworks.fastapi_views import CompiledRoute, describe
+from apps.frameworks.fastapi_routes import describe
+from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import HTML, JSON, PAGE, page_file
 from apps.service.problems import problems

@@ -3,7 +3,8 @@
 from flask import Blueprint, Response, current_app
 
 from apps.flask_app.dependencies import ServiceDep
-from apps.frameworks.flask_views import describe, typed
+from apps.frameworks.flask_routes import describe
+from apps.frameworks.flask_views import typed
 from apps.service.access.declared import PUBLIC, access
 from apps.service.documents import HTML, JSON, PAGE, page_file
 from apps.service.problems import problems

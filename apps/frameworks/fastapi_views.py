@@ -9,20 +9,17 @@ others are served by FastAPI itself. https://fastapi.tiangolo.com/how-to/custom-
 import copy
 import inspect
 import typing
-import warnings
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, params
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute, iter_route_contexts, request_response
+from fastapi.routing import APIRoute, request_response
 from pydantic import BaseModel
 from starlette.concurrency import iterate_in_threadpool
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, WebSocketRoute
 
 from apps.service.bodies import check_content_type, reader
 
@@ -234,28 +231,3 @@ def is_model(hint: Any) -> bool:
 
 def is_a(hint: Any, kind: type) -> bool:
     return isinstance(hint, type) and issubclass(hint, kind)
-
-
-def listed(app: FastAPI) -> list[tuple[str, set[str], Any]]:
-    """Every route's template, methods and view; a mounted app takes all methods, and a WebSocket is a GET."""
-    found = []
-    for context in iter_route_contexts(app.routes):
-        route = getattr(context, "original_route", context)
-        if isinstance(route, Mount):
-            found += [(f"{route.path}/{{path:path}}", {"GET", "HEAD", "POST"}, route.app)]
-        elif getattr(context, "methods", None):
-            found.append((context.path, context.methods, route.endpoint))
-        elif isinstance(route, WebSocketRoute):
-            found.append((context.path, {"GET"}, route.endpoint))
-    return found
-
-
-def describe(app: FastAPI) -> dict:
-    """The app's OpenAPI document, as FastAPI generates it; of HEAD, GET's twin, it says nothing yet."""
-    routes = [copy.copy(route) for route in app.routes]
-    for route in routes:
-        if isinstance(route, CompiledRoute):
-            route.methods = route.methods - {"HEAD"} or route.methods
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # two routes with one view have one operation id, until completed
-        return get_openapi(title="", version="", routes=routes, separate_input_output_schemas=False)

@@ -5,7 +5,6 @@ is `Annotated[…, Depends(…)]` is what that function returns, others are the 
 view returns is sent as JSON. flask-openapi3 does so too and takes longer (benchmarks/README.md)."""
 
 import inspect
-import re
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,15 +13,12 @@ from typing import Annotated, Any
 
 from flask import Flask, Response
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from apps.frameworks.wsgi import current_context
 from apps.service.bodies import check_content_type, reader
 from apps.service.problems import Problem
 
-CONVERTER = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")  # in a rule of Werkzeug's
 JSON = "application/json"
-REF = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True)
@@ -155,63 +151,3 @@ def dependency(hint: Any) -> Callable | None:
     if typing.get_origin(hint) is not Annotated:
         return None
     return next((one.dependency for one in hint.__metadata__ if isinstance(one, Depends)), None)
-
-
-def template_of(rule: str) -> str:
-    """A rule of Werkzeug's as OpenAPI writes it: `<path:file>` becomes `{file:path}`, `<name>` `{name}`."""
-    return CONVERTER.sub(lambda m: f"{{{m[2]}{':' + m[1] if m[1] else ''}}}", rule)
-
-
-def listed(app: Flask) -> list[tuple[str, set[str], Any]]:
-    """Every route's template, methods and view."""
-    views = app.view_functions
-    return [
-        (template_of(rule.rule), rule.methods, views.get(rule.endpoint)) for rule in app.url_map.iter_rules()
-    ]
-
-
-def describe(app: Flask) -> dict:
-    """The app's OpenAPI document, of what the typed views say of themselves, as FastAPI generates one."""
-    paths: dict[str, dict] = {}
-    models: set[type[BaseModel]] = set()
-    for rule in app.url_map.iter_rules():
-        view = app.view_functions[rule.endpoint]
-        if getattr(view, "websocket", False):
-            continue  # as in FastAPI's document
-        signature = getattr(view, "signature", None) or Signature(inspect.getdoc(view) or rule.endpoint)
-        models |= {model for model in (signature.body, signature.gives) if model}
-        template = re.sub(r":\w+}", "}", template_of(rule.rule))
-        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
-            paths.setdefault(template, {})[method.lower()] = operation(rule, signature)
-    _, found = models_json_schema(
-        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
-        ref_template=REF,
-    )
-    return {"openapi": "3.1.0", "paths": paths, "components": {"schemas": found.get("$defs", {})}}
-
-
-def operation(rule, signature: Signature) -> dict:
-    """One operation. What all have in common is added when the document is completed."""
-    answered: dict[str, Any] = {"description": "Successful Response"}
-    if signature.gives:
-        answered["content"] = {"application/json": {"schema": ref(signature.gives)}}
-    found: dict[str, Any] = {"summary": signature.summary, "responses": {str(signature.status): answered}}
-    if "." in rule.endpoint:
-        found["tags"] = [rule.endpoint.partition(".")[0]]
-    if signature.body:
-        content = {"application/json": {"schema": ref(signature.body)}}
-        found["requestBody"] = {"required": True, "content": content}
-    for status, told in signature.responses.items():
-        own = found["responses"].setdefault(str(status), {})
-        content = {**own.get("content", {}), **told.get("content", {})}
-        own |= {**told, "content": content} if content else told
-    if rule.arguments:
-        found["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in sorted(rule.arguments)
-        ]
-    return found | signature.extra
-
-
-def ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": REF.format(model=model.__name__)}

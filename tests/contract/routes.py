@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from apps import fastapi_app, flask_app
-from apps.frameworks import fastapi_views, flask_views
+from apps.frameworks import fastapi_routes, flask_routes
 from apps.service.settings import Settings
 
 
@@ -13,8 +13,8 @@ def routes_of(door) -> dict[str, set[str]]:
     requests = SimpleNamespace(settings=Settings(), check_access=lambda: None)
     log = SimpleNamespace(info=lambda *_, **__: None)
     app = door.create_app(SimpleNamespace(requests=requests, log=log, start=lambda: None, stop=lambda: None))
-    views = fastapi_views if door is fastapi_app else flask_views
-    return {path: set(methods) for path, methods, _ in views.listed(app)}
+    routes = fastapi_routes if door is fastapi_app else flask_routes
+    return {path: set(methods) for path, methods, _ in routes.listed(app)}
 
 
 ROUTES = routes_of(fastapi_app)

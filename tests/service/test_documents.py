@@ -2,7 +2,7 @@
 many times would hold up others."""
 
 from apps import flask_app
-from apps.frameworks.flask_views import describe
+from apps.frameworks.flask_routes import describe
 
 
 def test_the_document_is_made_again_only_for_other_routes(tmp_path, monkeypatch):
