@@ -254,20 +254,22 @@ def test_a_model_that_may_not_serve_is_told_from_the_server(place, state):
     place.put(change, only)
     for name, server in place.servers.items():
         since, used = before[name]
-        assert awaited(place, server, since, kind)["path"] == str(place.folder)
+        assert awaited(place, server, since, kind, reason)["path"] == str(place.folder)
         check_without_model(server, reason, place.folder)
         assert server.alive
         assert memory(server) - used < 150 << 20
     assert not place.canary.exists(), "what lay there was run, or written"
 
 
-def awaited(place: Place, server, since: int, kind: str) -> dict:
-    """The log's line about it. A server looks again when it is asked, twice a second at most."""
+def awaited(place: Place, server, since: int, kind: str, reason: str = "") -> dict:
+    """The log's line about it, which comes just before the reason is answered. A server looks again when it
+    is asked, twice a second at most."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        assert server.get("/health").status_code == 503
         told = [line for line in place.told(server, since) if line["error"].startswith(f"{kind}: ")]
-        if told:
+        answer = server.get("/health")
+        assert answer.status_code == 503
+        if told and reason in answer.json()["detail"]:
             assert len(told[-1]["error"]) > len(f"{kind}: ") + 20
             return told[-1]
         assert time.monotonic() < deadline, f"expected {kind}:\n{server.tail()}"
