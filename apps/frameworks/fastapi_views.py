@@ -80,7 +80,7 @@ class Application(FastAPI):
 
 async def fail(scope, receive, send) -> None:
     """What the handlers of exceptions are put around when a view that was called at once has failed."""
-    raise scope["error"]
+    raise scope.pop("error")  # left there it would hold, by its traceback, the scope and so itself
 
 
 class CompiledRoute(APIRoute):

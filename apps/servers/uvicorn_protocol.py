@@ -15,6 +15,7 @@ from apps.service.timing import ARRIVAL
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
 UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
+PIECE = 16384  # bytes that are parsed before it is looked whether requests wait already
 LINGER_SECONDS = 2  # for a client that was refused while it sends
 TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
 TARGET = re.compile(rb"/|https?://[^/]").match
@@ -29,6 +30,7 @@ class Corked:
         self._kept: list[bytes] = []
         self._written = 0  # bytes, the system's share and what waits for it
         self._later = False  # whether `flush` is going to be called
+        self.has_ahead = False  # whether what the client sends next has to wait
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
@@ -58,6 +60,11 @@ class Corked:
         waiting = self._transport.get_write_buffer_size()
         return self._written - waiting if waiting else None
 
+    def resume_reading(self) -> None:
+        """Each request asks for it that waits for its body, or for its client to leave."""
+        if not self.has_ahead:
+            self._transport.resume_reading()
+
     def close(self) -> None:
         self.flush()
         self._transport.close()
@@ -76,6 +83,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         _begun: float | None = None  # since when a request has been arriving
         _received = _body = 0  # bytes of it, all told, and those of its body
         _arrived = b""
+        _ahead = b""  # what has come of the next requests, while others wait for their turn
         _own = 0  # bytes of what has just arrived that may be the next request's
         _taken: int | None = None  # bytes of answers, when the client last took some, and when that was
         _taken_at = 0.0
@@ -85,6 +93,42 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
+            if self._ahead or len(data) > PIECE:
+                self._take(self._ahead + data)
+            else:
+                self._parse(data)
+
+        def _take(self, data: bytes) -> None:
+            """Parse it as long as no request waits: uvicorn would make one of all that a client sends ahead,
+            thousands of each client's, while all others wait."""
+            start = 0
+            while start < len(data) and not self.pipeline:
+                end = start + max(PIECE, self._body_to_come())
+                self._parse(data[start:end])
+                start = end
+                if self.transport.is_closing() or self not in self.connections:  # refused; a WebSocket now
+                    return
+            self._ahead = data[start:]
+            self.transport.has_ahead = bool(self._ahead)
+            if self._ahead:
+                self.transport.pause_reading()
+
+        def _go_on(self) -> None:
+            data, self._ahead = self._ahead, b""
+            if data and not self.transport.is_closing():
+                if self._begun is not None:
+                    self._begun = time.monotonic()  # it was we who waited
+                self._take(data)
+                if not self.flow.read_paused:
+                    self.transport.resume_reading()
+
+        def _body_to_come(self) -> int:
+            if self._begun is None or "path" not in self.scope:
+                return 0
+            length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+            return int(length) - self._body
+
+        def _parse(self, data: bytes) -> None:
             self._arrived, self._own = data, len(data)
             self._received += len(data)
             if self._begun is None and TWO_SPACES(data):
@@ -133,6 +177,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         def on_response_complete(self) -> None:
             self.transport.end()
             super().on_response_complete()
+            if self._ahead and not self.pipeline:
+                self.loop.call_soon(self._go_on)
 
         def _is_padded(self) -> bool:
             """True where much is neither head nor body: chunk extensions (RFC 9112, section 7.1.1). Without
@@ -159,7 +205,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             if self._begun is None:
                 if self.cycle is None and now - self._connected > idle:
                     self.transport.close()  # it never said anything
-            elif now - self._begun > wait:
+            elif now - self._begun > wait and not self._ahead:
                 if self._is_streamed():
                     self._cut_off_stream(now)
                 elif self.cycle is None or self.cycle.response_complete:

@@ -229,6 +229,7 @@ class Requests:
 
     def refuse(self, context: RequestContext, problem: Problem) -> tuple[int, list[tuple[str, str]], bytes]:
         """The status, headers and body that tell a client of a problem."""
+        problem.__traceback__ = problem.__context__ = None  # whose frames hold the context, and what came
         context.problem = problem
         body = render(problem, context.request_id, context.route)
         headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), *problem.headers]

@@ -5,14 +5,16 @@ import json
 import select
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 from pairs import FULL, pair
-from promises import check_answer
+from promises import check_answer, memory
 from wire import PATIENCE, Connection, request_bytes
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+JSON = {"Content-Type": "application/json"}
 STALLS = {  # what is sent at once, and what then comes byte by byte
     "line": (b"GE", b""),
     "head": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX", b""),
@@ -146,6 +148,58 @@ def test_clients_that_pipeline_and_never_read_are_cut_off_without_a_fault(full):
                 assert server.get("/health", timeout=5).status_code == 200
         assert server.get("/health", timeout=5).status_code == 200
         assert {line["level"] for line in logged_since(server, before)} == {"info"}
+
+
+def test_what_clients_send_ahead_and_never_read_takes_no_memory(full):
+    setosa = b'{"features":[5.1,3.5,1.4,0.2]}'
+    many = request_bytes("POST", "/predict", {"Content-Type": "application/json"}, setosa, keep=True) * 4000
+    for server in full.values():
+        assert server.get("/health", timeout=5).status_code == 200
+        before = memory(server)
+        with contextlib.ExitStack() as stack:
+            connections = [stack.enter_context(Connection(server.url)) for _ in range(30)]
+            for connection in connections:
+                connection.socket.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    connection.socket.send(many)
+            for _ in range(5):  # all that was sent had its turn
+                assert server.get("/health", timeout=PATIENCE).status_code == 200
+            assert memory(server) - before < 60 << 20
+            for connection in connections:
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def test_large_bodies_that_are_refused_leave_nothing(full):
+    """An error that was kept held the frames where it arose, and the body, until a collection of garbage."""
+    large = b'{"features": "' + b"a" * ((1 << 20) - 100) + b'"}'
+    for server in full.values():
+        before = memory(server)
+        with ThreadPoolExecutor(8) as clients:
+            found = clients.map(lambda _: server.post("/predict", content=large, headers=JSON), range(400))  # noqa: B023
+        assert {answer.status_code for answer in found} == {400}
+        assert memory(server) - before < 60 << 20, server.name
+
+
+def test_many_requests_sent_ahead_are_answered_in_their_order(full):
+    """Also where bodies are larger than what is looked at at a time."""
+    setosa = b'{"features":[5.1,3.5,1.4,0.2]}'
+    ids = [f"ahead-{n}" for n in range(120)]
+    sent = b"".join(
+        request_bytes(
+            "POST",
+            "/predict",
+            {"Content-Type": "application/json", "X-Request-ID": ids[n]},
+            setosa + b" " * (40_000 if n % 40 == 7 else 0),
+            keep=True,
+        )
+        for n in range(120)
+    )
+    for server in full.values():
+        with Connection(server.url) as connection:
+            connection.send(sent)
+            answers = [connection.receive() for _ in ids]
+        assert [answer.status for answer in answers] == [200] * 120, server.name
+        assert [answer.headers["x-request-id"] for answer in answers] == ids
 
 
 def test_a_client_that_resets_in_its_body_has_a_line_in_the_log(full):

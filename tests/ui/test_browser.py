@@ -77,8 +77,7 @@ def test_predict(window: Page):
     choose(window, "Vary", "petal length")
     expect(window.get_by_text(re.compile("^.* up to .* cm, then virginica"))).to_be_visible()
     expect(window.get_by_test_id("stVegaLiteChart").locator("canvas, svg")).to_have_count(2)
-    window.get_by_role("tab", name="PowerShell").click()
-    expect(window.get_by_text("Invoke-RestMethod")).to_be_visible()
+    press_until(window.get_by_role("tab", name="PowerShell"), window.get_by_text("Invoke-RestMethod"))
     fits(window)
 
 
