@@ -93,7 +93,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             self._connected = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
-            if self._ahead or len(data) > PIECE:
+            if self._ahead or self.pipeline or len(data) > PIECE:
                 self._take(self._ahead + data)
             else:
                 self._parse(data)
