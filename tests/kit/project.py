@@ -1,11 +1,16 @@
 """A project in a temporary folder, in which kit.py runs for real."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = 'import sys\nprint("trained", *sys.argv[1:])\n'  # stands for a command that needs the environment
@@ -36,9 +41,16 @@ class Project:
         )
 
     def run(self, *arguments: str, **options: str) -> tuple[int, str]:
-        """The exit code and the output."""
+        """The exit code and the output. What does not end is ended, and says where it was."""
         process = self.start(*arguments, **options)
-        output = process.communicate(timeout=100)[0]
+        try:
+            output = process.communicate(timeout=100)[0]
+        except subprocess.TimeoutExpired:
+            running = psutil.Process(process.pid)
+            for one in [*reversed(running.children(recursive=True)), running]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.send_signal(signal.SIGABRT)  # pytest prints the stacks of its threads then
+            pytest.fail(f"It did not end in 100 s, and printed:\n{process.communicate()[0]}")
         return process.returncode, output
 
 
