@@ -15,6 +15,7 @@ from wire import PATIENCE, Connection, request_bytes
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 JSON = {"Content-Type": "application/json"}
+SETOSA = b'{"features":[5.1,3.5,1.4,0.2]}'
 STALLS = {  # what is sent at once, and what then comes byte by byte
     "line": (b"GE", b""),
     "head": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX", b""),
@@ -86,7 +87,7 @@ def test_a_client_that_leaves_is_no_fault_of_the_server(full, sent, how):
 
 def test_clients_that_never_read_their_answers_hold_up_nobody(full):
     batch = json.dumps({"instances": [[5.1, 3.5, 1.4, 0.2]] * 1000}).encode()
-    request = request_bytes("POST", "/predict/batch", {"Content-Type": "application/json"}, batch)
+    request = request_bytes("POST", "/predict/batch", JSON, batch)
     for server in full.values():
         with contextlib.ExitStack() as stack:
             for _ in range(50):
@@ -112,7 +113,7 @@ def test_clients_that_send_ahead_and_never_read_hold_no_thread(impatient):
 def test_what_is_sent_ahead_is_answered_in_its_order(full, name):
     ids = [f"ahead-{number}" for number in range(300)]
     many = b"".join(request_bytes("GET", "/health", {"X-Request-ID": one}, keep=True) for one in ids)
-    upload = request_bytes("POST", "/predict", {"Content-Type": "application/json"}, b"{".ljust(100_000))
+    upload = request_bytes("POST", "/predict", JSON, b"{".ljust(100_000))
     with contextlib.ExitStack() as stack:
         for _ in range(3):  # others, so that this one is in a crowd
             stack.enter_context(Connection(full[name].url))
@@ -133,8 +134,7 @@ RESET = b"\1\0\0\0\0\0\0\0"  # for SO_LINGER: what is not sent is thrown away, a
 
 
 def test_clients_that_pipeline_and_never_read_are_cut_off_without_a_fault(full):
-    setosa = b'{"features":[5.1,3.5,1.4,0.2]}'
-    many = request_bytes("POST", "/predict", {"Content-Type": "application/json"}, setosa) * 2000
+    many = request_bytes("POST", "/predict", JSON, SETOSA) * 2000
     for server in full.values():
         before = server.log.stat().st_size
         for _ in range(3):
@@ -151,8 +151,7 @@ def test_clients_that_pipeline_and_never_read_are_cut_off_without_a_fault(full):
 
 
 def test_what_clients_send_ahead_and_never_read_takes_no_memory(full):
-    setosa = b'{"features":[5.1,3.5,1.4,0.2]}'
-    many = request_bytes("POST", "/predict", {"Content-Type": "application/json"}, setosa, keep=True) * 4000
+    many = request_bytes("POST", "/predict", JSON, SETOSA, keep=True) * 4000
     for server in full.values():
         assert server.get("/health", timeout=5).status_code == 200
         before = memory(server)
@@ -186,14 +185,13 @@ def test_large_bodies_that_are_refused_leave_nothing(full):
 
 def test_many_requests_sent_ahead_are_answered_in_their_order(full):
     """Also where bodies are larger than what is looked at at a time."""
-    setosa = b'{"features":[5.1,3.5,1.4,0.2]}'
     ids = [f"ahead-{n}" for n in range(120)]
     sent = b"".join(
         request_bytes(
             "POST",
             "/predict",
-            {"Content-Type": "application/json", "X-Request-ID": ids[n]},
-            setosa + b" " * (40_000 if n % 40 == 7 else 0),
+            {**JSON, "X-Request-ID": ids[n]},
+            SETOSA + b" " * (40_000 if n % 40 == 7 else 0),
             keep=True,
         )
         for n in range(120)
