@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 
 from apps.fastapi_app import documents, health, inference, models, predictions
 from apps.frameworks.asgi import Middleware
+from apps.frameworks.fastapi_application import Application
 from apps.frameworks.fastapi_routes import listed
-from apps.frameworks.fastapi_views import Application
 from apps.servers import uvicorn_server
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid

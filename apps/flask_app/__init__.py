@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from apps.flask_app import documents, health, inference, models, predictions
+from apps.frameworks.flask_application import Application
 from apps.frameworks.flask_routes import listed
-from apps.frameworks.flask_views import Application
 from apps.frameworks.wsgi import Middleware, current_context
 from apps.service import Problem, Service, build
 from apps.service.problems import invalid

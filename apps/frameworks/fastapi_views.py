@@ -6,81 +6,23 @@ included router's routes up anew: half of the time of a request that ONNX answer
 the path, `async def` dependencies of the same; and an answer that is a pydantic model or a Response. All
 others are served by FastAPI itself. https://fastapi.tiangolo.com/how-to/custom-request-and-route/"""
 
-import copy
 import inspect
 import typing
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, params
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from fastapi.routing import APIRoute, request_response
+from fastapi import params
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.concurrency import iterate_in_threadpool
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from apps.service.bodies import check_content_type, reader
+from apps.service.tracing import UNTRACED
 
 JSON = (b"content-type", b"application/json")
 Get = Callable[[Request], Awaitable[Any]]
-
-
-class Application(FastAPI):
-    """FastAPI without what has nothing to do here: the service has telemetry and pages of its own, and
-    `Middleware` answers for every error and limits every body, so the layers for these can go."""
-
-    def __init__(self, **options) -> None:
-        off = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-        self._direct: dict[tuple[str, str], Callable] = {}  # by method and path
-        super().__init__(openapi_url=None, redirect_slashes=False, telemetry=off, **options)
-
-    def build_middleware_stack(self):
-        own = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
-        failed, direct = ExceptionMiddleware(fail, self.exception_handlers), self._direct
-
-        async def app(scope, receive, send) -> None:
-            """A compiled view on a fixed path is called at once: no routes to go through, and no layer that
-            waits for an exception before there is one."""
-            call = direct.get((scope.get("method"), scope["path"])) if "path" in scope else None
-            if call is None or scope.get("root_path") or self.dependency_overrides:
-                await own(scope, receive, send)
-                return
-            try:
-                await call(scope, receive, send)
-            except Exception as error:
-                await failed({**scope, "error": error}, receive, send)
-
-        for layer, arguments, options in reversed(self.user_middleware):
-            app = layer(app, *arguments, **options)
-        return app
-
-    def add_router(self, router: APIRouter) -> list[str]:
-        """`include_router`, which would look a compiled route up anew for each request. Returns the paths of
-        those that are not compiled. Where the app has dependencies, it is `include_router`."""
-        if self.router.dependencies:
-            self.include_router(router)
-            return [route.path for route in router.routes]
-        left = []
-        for route in router.routes:
-            route = copy.copy(route)
-            self.router.routes.append(route)
-            if isinstance(route, APIRoute):
-                route.dependency_overrides_provider = self
-                own = request_response(route.get_route_handler())
-                direct = compiled(route, own)
-                route.app = direct or own
-                left += [] if direct else [route.path]
-                if direct and is_model(route.response_model) and not route.param_convertors:
-                    for method in route.methods:
-                        self._direct.setdefault((method, route.path), direct)
-        return left
-
-
-async def fail(scope, receive, send) -> None:
-    """What the handlers of exceptions are put around when a view that was called at once has failed."""
-    raise scope.pop("error")  # left there it would hold, by its traceback, the scope and so itself
 
 
 class CompiledRoute(APIRoute):
@@ -140,29 +82,22 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
             await own(scope, receive, send)
             return
         request, context, values = Request(scope, receive, send), scope["context"], {}
-        if get_body is None:
+        trace = context.trace if get_body else UNTRACED
+        with trace.span("validate"):
+            if get_body:  # who asks for what, before a byte of the body is looked at
+                check_content_type(context.content_type, context.content_encoding, strict)
             for name, get in getters:
                 values[name] = await get(request)
-        else:
-            with context.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
-                check_content_type(context.content_type, context.content_encoding, strict)
-                for name, get in getters:
-                    values[name] = await get(request)
+            if get_body:
                 values[get_body] = read(context.body, context.service.settings.max_json_depth)
         answer = await view(**values)
-        if type(answer) is not gives:
-            if to_json is None or isinstance(answer, Response):
-                await without_parts(answer, scope)(scope, receive, send)
-                return
-            answer = validate(answer, from_attributes=True)  # as FastAPI does with a dict, say
-        if to_json is None:
+        if to_json is None or isinstance(answer, Response):
             await without_parts(answer, scope)(scope, receive, send)
             return
-        if get_body is None:
+        if type(answer) is not gives:
+            answer = validate(answer, from_attributes=True)  # as FastAPI does with a dict, say
+        with trace.span("encode"):
             body = to_json(answer, exclude_none=True, warnings=False)
-        else:
-            with context.trace.span("encode"):
-                body = to_json(answer, exclude_none=True, warnings=False)
         headers = [(b"content-length", str(len(body)).encode()), JSON]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -6,17 +6,17 @@ view returns is sent as JSON. flask-openapi3 does so too and takes longer (bench
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Annotated, Any
 
-from flask import Flask, Response
+from flask import Response
 from pydantic import BaseModel
 
 from apps.frameworks.wsgi import current_context
 from apps.service.bodies import check_content_type, reader
-from apps.service.problems import Problem
+from apps.service.tracing import UNTRACED
 
 JSON = "application/json"
 
@@ -38,39 +38,6 @@ class Signature:
     status: int = 200
     extra: dict[str, Any] = field(default_factory=dict)
     responses: dict[int, dict] = field(default_factory=dict)
-
-
-class Application(Flask):
-    """Flask, which calls typed views that do `without_context` without a request context, as long as nothing
-    in the app wants one (before_request and its like): to make and end one takes 40 µs."""
-
-    def __init__(self, *args, **options) -> None:
-        self._direct: dict[tuple[str, str], Callable] = {}
-        self.routes_added = 0
-        super().__init__(*args, **options)
-
-    def add_url_rule(self, rule, endpoint=None, view_func=None, *args, methods=None, **options) -> None:
-        super().add_url_rule(rule, endpoint, view_func, *args, methods=methods, **options)
-        self.routes_added += 1
-        if getattr(view_func, "answer_of", None):
-            self._direct |= {(method, rule): view_func for method in methods or ["GET"]}
-
-    def wsgi_app(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        view = self._direct.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        wanted = self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs
-        if view is None or wanted:
-            return super().wsgi_app(environ, start_response)
-        try:
-            found = view.answer_of({})
-        except Problem:
-            raise  # the middleware answers, as it would for any other view
-        except Exception as error:
-            with self.request_context(environ):
-                found = self.make_response(self.handle_user_exception(error))
-        if type(found) is not bytes:
-            return found(environ, start_response)
-        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(found)))])
-        return [found]
 
 
 def typed(
@@ -101,10 +68,6 @@ def typed(
             signature.gives, to_json = gives, gives.__pydantic_serializer__.to_json
             validate = gives.__pydantic_validator__.validate_python
 
-        def checked(answer):
-            """A dict, say, is validated; a model is what its type says."""
-            return answer if type(answer) is gives else validate(answer, from_attributes=True)
-
         if bodies:
             (body,) = bodies
             signature.body, read = hints[body], reader(hints[body])
@@ -112,24 +75,22 @@ def typed(
         def answer_of(path: dict[str, str]) -> bytes | Any:
             """The answer as JSON, or what the view returned where that is none of its type."""
             values = {name: path[name] for name in parts} if parts else {}  # the others are for dependencies
-            if not bodies:
+            current = current_context() if bodies else None
+            trace = current.trace if bodies else UNTRACED
+            with trace.span("validate"):
+                if bodies:  # who asks for what, before a byte of the body is looked at
+                    check_content_type(current.content_type, current.content_encoding, strict_content_type)
                 for name, get in depends:
                     values[name] = get()
-                answer = view(**values)
-                if to_json is None or isinstance(answer, Response):
-                    return answer
-                return to_json(checked(answer), exclude_none=True, warnings=False)
-            current = current_context()
-            with current.trace.span("validate"):  # who asks for what, before a byte of the body is looked at
-                check_content_type(current.content_type, current.content_encoding, strict_content_type)
-                for name, get in depends:
-                    values[name] = get()
-                values[body] = read(current.body, current.service.settings.max_json_depth)
+                if bodies:
+                    values[body] = read(current.body, current.service.settings.max_json_depth)
             answer = view(**values)
             if to_json is None or isinstance(answer, Response):
                 return answer
-            with current.trace.span("encode"):
-                return to_json(checked(answer), exclude_none=True, warnings=False)
+            if type(answer) is not gives:
+                answer = validate(answer, from_attributes=True)  # a dict, say
+            with trace.span("encode"):
+                return to_json(answer, exclude_none=True, warnings=False)
 
         @wraps(view)
         def call(**path):

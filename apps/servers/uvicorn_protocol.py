@@ -175,8 +175,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self.scope[ARRIVAL] = self.scope[ARRIVAL][0], time.perf_counter()
             super().on_message_complete()
 
-        # uvicorn sets a timer after each answer, and has the loop call back after each task: 4 % each at one
-        # connection. Here the sweep looks who has been idle for too long, and a task says itself that it ends.
+        # uvicorn sets a timer after each answer, and is called by the loop after each task. Here the sweep
+        # looks who has been idle for too long, and a task says itself that it ends (benchmarks/README.md).
 
         def on_response_complete(self) -> None:
             self.transport.end()

@@ -83,6 +83,9 @@ class Trace:
         pass
 
 
+UNTRACED = Trace("", "00")  # where a request has phases that nobody wants told apart
+
+
 class Recorded(Trace):
     """A trace with spans. Attributes follow the semantic conventions; none holds anything sent."""
 

@@ -14,8 +14,9 @@ from flask import Response as FlaskResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from apps import fastapi_app
-from apps.frameworks.fastapi_views import Application, CompiledRoute
-from apps.frameworks.flask_views import Application as FlaskApplication
+from apps.frameworks.fastapi_application import Application
+from apps.frameworks.fastapi_views import CompiledRoute
+from apps.frameworks.flask_application import Application as FlaskApplication
 from apps.frameworks.flask_views import typed
 from apps.service.bodies import Answer, Body, reader
 from apps.service.problems import Problem
