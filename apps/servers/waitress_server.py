@@ -6,8 +6,10 @@ waitress reads a request whole before a thread sees it, so a slow client never h
 import ctypes
 import logging
 import signal
+import threading
 import time
 from contextlib import suppress
+from queue import SimpleQueue
 
 from waitress import wasyncore
 from waitress.server import create_server
@@ -28,13 +30,12 @@ def run(create_app, service) -> None:
     settings = service.settings
     share_free_memory()
     listener = workers.listen(service)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every request that waits
     app = create_app(service)
     service.requests.check_access()
     server = create_server(
         app,
+        _dispatcher=Dispatcher(settings.max_in_flight + SPARE_THREADS + settings.streams),
         sockets=[listener],
-        threads=settings.max_in_flight + SPARE_THREADS + settings.streams,
         ident=None,
         backlog=workers.BACKLOG,
         connection_limit=connection_limit(),
@@ -81,6 +82,25 @@ def accept_all(server):
             accept_one()
 
     return accept
+
+
+class Dispatcher:
+    """waitress hands a task to a thread through a Condition, which is Python. A SimpleQueue is C."""
+
+    def __init__(self, threads: int) -> None:
+        self._tasks: SimpleQueue = SimpleQueue()
+        self.add_task = self._tasks.put
+        for number in range(threads):
+            threading.Thread(target=self._serve, name=f"waitress-{number}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            channel = self._tasks.get()
+            try:
+                channel.service()
+            except BaseException:  # sys.exit() in a view, say: the thread has others to serve
+                logging.getLogger("waitress").exception("a thread failed at a request")
+            del channel  # until the next it would hold what this one was sent
 
 
 class Loop:
