@@ -107,7 +107,7 @@ class Middleware:
             except asyncio.CancelledError:  # told to stop, and its grace time is over
                 if status == 499:
                     status = await self.refuse(context, requests.given_up(), send)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 problem = requests.broke(context, error)
                 if status == 499:  # nothing has been sent yet
                     status = await self.refuse(context, problem, send)
@@ -156,7 +156,7 @@ class Middleware:
             pass  # the client has gone: a view may leave that to us
         except asyncio.CancelledError:
             await end(requests.given_up())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             await end(requests.broke(context, error))
         finally:
             requests.close(context, status)

@@ -71,7 +71,7 @@ class Middleware:
                 body = b""
             except Problem as problem:
                 body = self.refuse(context, problem, answer)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # sys.exit() in a view: others are served
                 body = self.refuse(context, requests.broke(context, error), answer)
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         finally:

@@ -98,7 +98,7 @@ class Dispatcher:
             channel = self._tasks.get()
             try:
                 channel.service()
-            except BaseException:  # sys.exit() in a view, say: the thread has others to serve
+            except BaseException:  # the thread has others to serve
                 logging.getLogger("waitress").exception("a thread failed at a request")
             del channel  # until the next it would hold what this one was sent
 

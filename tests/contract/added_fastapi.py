@@ -115,6 +115,10 @@ def add(app: FastAPI) -> FastAPI:
     async def raises():
         raise RuntimeError("no such luck")
 
+    @app.get("/added/exits")
+    async def exits():
+        sys.exit("no such luck")
+
     @app.get("/added/conflict")
     async def conflict():
         raise HTTPException(409, "there already")

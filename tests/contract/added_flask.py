@@ -111,6 +111,10 @@ def add(app: Flask) -> Flask:
     def raises():
         raise RuntimeError("no such luck")
 
+    @app.get("/added/exits")
+    def exits():
+        sys.exit("no such luck")
+
     @app.get("/added/conflict")
     def conflict():
         abort(409, "there already")

@@ -123,6 +123,16 @@ def test_one_that_raises_is_a_problem_and_a_fault_in_the_log(bare, added, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_one_that_would_end_the_process_is_a_problem_too(added, name):
+    assert eventually(lambda: is_free(added[name]))
+    for number in range(20):
+        found = added[name].get("/added/exits", headers={"X-Request-ID": f"added-exits-{number}"}, timeout=5)
+        assert (found.status_code, found.json()["type"]) == (500, "/problems/internal-error")
+    events = [line["event"] for line in lines_of(added[name], "added-exits-19")]
+    assert sorted(events) == ["fault", "request"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_one_that_gives_a_status_of_its_own_keeps_it(bare, added, name):
     assert eventually(lambda: is_free(added[name]))
     found = added[name].get("/added/conflict")
