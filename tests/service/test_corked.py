@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps.servers.uvicorn_protocol import Corked
+from apps.servers.uvicorn_transport import Corked
 
 uvloop = pytest.importorskip("uvloop", reason="uvloop is not for Windows")
 
