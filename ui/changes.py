@@ -65,8 +65,8 @@ def question(server: Server) -> None:
 
 
 def answer(server: Server, token: str) -> None:
-    """Yes, to this question: a second click finds none."""
-    asked = st.session_state.pop("question", None)
+    """Yes, to this question: a second click finds none, or another question, which stays."""
+    asked = st.session_state.get("question")
     if asked and asked[0] == token:
         do(server, asked[2])
 

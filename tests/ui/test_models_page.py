@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
-from ui import registry, rollout, visit
+from ui import changes, registry, rollout, visit
 from ui.metrics import read_rollout
 from ui.servers import servers
 
@@ -173,6 +173,13 @@ def test_a_second_click_on_the_same_answer_does_nothing(models, monkeypatch):
     done.set()
     settle(app)
     assert told == ["iris"]
+
+
+def test_a_late_click_on_an_earlier_answer_leaves_the_next_question(monkeypatch):
+    state = {"question": ("later", "Roll back?", ())}
+    monkeypatch.setattr(changes.st, "session_state", state)
+    changes.answer(None, "earlier")
+    assert state["question"][0] == "later"
 
 
 def test_served_by_hand_refused_and_followed_again(models):
@@ -367,7 +374,8 @@ def test_a_new_version_from_registering_to_rolling_back(browser: Browser, begun,
     page.get_by_role("button", name="Do it").dblclick()
     expect(page.get_by_text("Version 4 is the champion.")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile(r"Answers version 4 \("))).to_have_count(2)
-    page.get_by_role("button", name="Roll back").click()
+    asked = page.get_by_text("The version that was champion before this one is so again")
+    press_until(page.get_by_role("button", name="Roll back"), asked)
     rolled_back = page.get_by_text("The champion before this one is champion again.")
     press_until(page.get_by_role("button", name="Do it"), rolled_back)
     expect(page.get_by_role("row", name=re.compile(r"Answers version 1 \("))).to_have_count(2)
