@@ -216,6 +216,9 @@ class Stream:
         except Exception as error:
             self._requests.broke(self._context, error)
             raise  # so that the server breaks off: the client must not take what it has for the whole
+        except SystemExit as error:  # which no server takes for a fault of the app's
+            self._requests.broke(self._context, error)
+            raise RuntimeError("sys.exit() in mid-stream") from error
 
     def close(self) -> None:
         if self._closed:

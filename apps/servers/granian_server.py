@@ -1,4 +1,4 @@
-"""granian for the Flask server: HTTP in Rust, twice as fast as waitress, for behind a proxy that buffers.
+"""granian for the Flask server: HTTP in Rust, faster than waitress, for behind a proxy that buffers.
 
 What its parser refuses it answers itself, in a word or none, and a body that arrives slowly holds a thread.
 Told to stop it drains first, as the others do, and then answers what is in flight."""

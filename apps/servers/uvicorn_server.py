@@ -30,7 +30,6 @@ def run(create_app, service) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=workers.BACKLOG,
-        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
     Server(config, service).run(sockets=[listener])

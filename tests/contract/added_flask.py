@@ -39,6 +39,8 @@ def add(app: Flask) -> Flask:
                 time.sleep(0.02)
             if kind == "breaks":
                 raise RuntimeError("in mid-stream")
+            if kind == "exits":
+                sys.exit("in mid-stream")
         finally:
             DONE.append(kind)
 
@@ -54,6 +56,10 @@ def add(app: Flask) -> Flask:
     @app.get("/added/breaks")
     def breaks():
         return app.response_class(parts("breaks", 2), mimetype="text/plain")
+
+    @app.get("/added/exits-in-mid-stream")
+    def exits_in_mid_stream():
+        return app.response_class(parts("exits", 2), mimetype="text/plain")
 
     @app.get("/added/endless")
     def endless():

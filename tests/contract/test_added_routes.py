@@ -151,6 +151,16 @@ def test_a_stream_that_breaks_is_broken_off_and_a_fault_in_the_log(bare, added, 
     assert eventually(lambda: is_free(added[name]))
 
 
+def test_a_stream_of_flasks_that_would_end_the_process_is_broken_off_too(added):
+    """One of FastAPI's ends it: it runs in a task of its own, whose SystemExit asyncio hands on."""
+    flask = added["flask"]
+    with pytest.raises(httpx.RemoteProtocolError):
+        flask.get("/added/exits-in-mid-stream", headers={"X-Request-ID": "added-mid-stream"}, timeout=5)
+    lines = lines_of(flask, "added-mid-stream")
+    assert sorted(line["event"] for line in lines) == ["fault", "request"]
+    assert eventually(lambda: is_free(flask))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stream_is_in_flight_until_its_client_leaves(bare, added, name):
     for server in (bare[name], added[name]):
