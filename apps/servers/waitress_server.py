@@ -8,6 +8,7 @@ import logging
 import signal
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from queue import SimpleQueue
 
@@ -87,17 +88,42 @@ def accept_all(server):
 
 
 class Dispatcher:
-    """waitress hands a task to a thread through a Condition, which is Python. A SimpleQueue is C."""
+    """Hands tasks to threads. waitress does so through a Condition, which is Python and wakes a thread for each
+    task; a SimpleQueue wakes another for each that it gives away. Here one thread is woken at a time, the one
+    that was idle last, and wakes the next where it leaves a task."""
 
     def __init__(self, threads: int) -> None:
-        self._tasks: SimpleQueue = SimpleQueue()
-        self.add_task = self._tasks.put
+        self._lock = threading.Lock()
+        self._tasks: deque = deque()
+        self._idle: list[threading.Lock] = []
+        self._waking = False
         for number in range(threads):
             threading.Thread(target=self._serve, name=f"waitress-{number}", daemon=True).start()
 
+    def add_task(self, channel) -> None:
+        with self._lock:
+            self._tasks.append(channel)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._idle and not self._waking:
+            self._waking = True
+            self._idle.pop().release()
+
     def _serve(self) -> None:
+        awake = threading.Lock()
+        awake.acquire()
         while True:
-            channel = self._tasks.get()
+            with self._lock:
+                channel = self._tasks.popleft() if self._tasks else None
+                if channel is None:
+                    self._idle.append(awake)
+                elif self._tasks:
+                    self._wake()
+            if channel is None:
+                awake.acquire()
+                self._waking = False
+                continue
             try:
                 channel.service()
             except BaseException:  # the thread has others to serve
