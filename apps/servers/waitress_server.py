@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from queue import SimpleQueue
 
 from waitress import wasyncore
 from waitress.server import create_server
@@ -35,9 +34,7 @@ def run(create_app, service) -> None:
     service.requests.check_access()
     server = create_server(
         app,
-        _dispatcher=Dispatcher(
-            threads=settings.max_in_flight + SPARE_THREADS + settings.streams,
-        ),
+        _dispatcher=Dispatcher(settings.max_in_flight + SPARE_THREADS + settings.streams),
         sockets=[listener],
         ident=None,
         backlog=workers.BACKLOG,
@@ -88,9 +85,8 @@ def accept_all(server):
 
 
 class Dispatcher:
-    """Hands tasks to threads. waitress does so through a Condition, which is Python and wakes a thread for each
-    task; a SimpleQueue wakes another for each that it gives away. Here one thread is woken at a time, the one
-    that was idle last, and wakes the next where it leaves a task."""
+    """Hands tasks to threads. waitress's own wakes a thread for each task, through a Condition, which is
+    Python. Here one is woken at a time, the one that was idle last, and wakes another if it leaves tasks."""
 
     def __init__(self, threads: int) -> None:
         self._lock = threading.Lock()
@@ -110,20 +106,23 @@ class Dispatcher:
             self._waking = True
             self._idle.pop().release()
 
-    def _serve(self) -> None:
-        awake = threading.Lock()
-        awake.acquire()
+    def _take(self, asleep: threading.Lock):
         while True:
             with self._lock:
-                channel = self._tasks.popleft() if self._tasks else None
-                if channel is None:
-                    self._idle.append(awake)
-                elif self._tasks:
-                    self._wake()
-            if channel is None:
-                awake.acquire()
-                self._waking = False
-                continue
+                if self._tasks:
+                    channel = self._tasks.popleft()
+                    if self._tasks:
+                        self._wake()
+                    return channel
+                self._idle.append(asleep)
+            asleep.acquire()
+            self._waking = False
+
+    def _serve(self) -> None:
+        asleep = threading.Lock()
+        asleep.acquire()
+        while True:
+            channel = self._take(asleep)
             try:
                 channel.service()
             except BaseException:  # the thread has others to serve
