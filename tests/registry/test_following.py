@@ -199,9 +199,9 @@ def registry_that_gives(answer: str) -> Iterator[str]:
                     return
                 kept.append(connection)
                 if answer in said:
-                    connection.recv(65536)
-                    connection.sendall(said[answer])
-                    connection.close()
+                    with contextlib.suppress(OSError), connection:  # its client may have gone
+                        connection.recv(65536)
+                        connection.sendall(said[answer])
 
         port = listener.getsockname()[1]
         if answer != "nobody":
