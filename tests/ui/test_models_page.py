@@ -135,6 +135,7 @@ def labels(app: AppTest) -> set[str]:
 def test_where_no_registry_is_followed_the_page_says_how_to(page, pair, nobody):
     app = page("models", pair[0].url, nobody)
     assert "stop what runs and start" in said(app) and "python kit.py up --follow" in said(app)
+    assert not [one for one in app.get("button_group") if one.label == "Server"]  # nothing to choose it for
     assert "Flask is not running" in said(app)
     assert not app.selectbox and not app.exception
 

@@ -28,10 +28,12 @@ def main() -> None:
     pair = servers()
     found = ask(pair)
     states(pair, found)
+    if not any(isinstance(one, Versions) for one in found.values()):
+        return  # which the panels tell
     server, _ = choose(pair)
     one = found[server]
     if not isinstance(one, Versions):
-        return  # which its panel tells
+        return
     st.caption("Servers of one machine share registry and store: what one of them is told, both do.")
     with st.container(key="panel-versions"):
         table(one)
