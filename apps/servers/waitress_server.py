@@ -34,7 +34,9 @@ def run(create_app, service) -> None:
     service.requests.check_access()
     server = create_server(
         app,
-        _dispatcher=Dispatcher(settings.max_in_flight + SPARE_THREADS + settings.streams),
+        _dispatcher=Dispatcher(
+            threads=settings.max_in_flight + SPARE_THREADS + settings.streams,
+        ),
         sockets=[listener],
         ident=None,
         backlog=workers.BACKLOG,
