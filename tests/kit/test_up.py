@@ -1,5 +1,6 @@
 """`kit.py up` for real: four processes, their ports, and what is left when it ends."""
 
+import codecs
 import json
 import os
 import re
@@ -33,8 +34,10 @@ class Up:
         self.reader.start()
 
     def read(self) -> None:
-        for line in self.process.stdout:
-            self.output += line
+        """In the pieces that were written: whoever has seen a line has seen what was printed with it."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        while piece := os.read(self.process.stdout.fileno(), 1 << 16):
+            self.output += decoder.decode(piece)
 
     def wait_for(self, text: str) -> None:
         deadline = time.monotonic() + 90
