@@ -61,14 +61,23 @@ def question(server: Server) -> None:
     st.warning(asks, icon=":material/warning:")
     with st.container(horizontal=True):
         st.button("Do it", type="primary", key=f"do {token}", on_click=answer, args=(server, token))
-        st.button("Leave it", key=f"leave {token}", on_click=st.session_state.pop, args=("question", None))
+        st.button("Leave it", key=f"leave {token}", on_click=leave, args=(token,))
 
 
 def answer(server: Server, token: str) -> None:
     """Yes, to this question: a second click finds none, or another question, which stays."""
-    asked = st.session_state.get("question")
-    if asked and asked[0] == token:
-        do(server, asked[2])
+    if is_asked(token):
+        do(server, st.session_state["question"][2])
+
+
+def leave(token: str) -> None:
+    """No, to this question alone."""
+    if is_asked(token):
+        del st.session_state["question"]
+
+
+def is_asked(token: str) -> bool:
+    return st.session_state.get("question", ("",))[0] == token
 
 
 def do(server: Server, told: tuple[str, str, str, Change]) -> None:

@@ -180,7 +180,11 @@ def test_a_late_click_on_an_earlier_answer_leaves_the_next_question(monkeypatch)
     state = {"question": ("later", "Roll back?", ())}
     monkeypatch.setattr(changes.st, "session_state", state)
     changes.answer(None, "earlier")
+    changes.leave("earlier")
     assert state["question"][0] == "later"
+    changes.leave("later")
+    changes.leave("later")
+    assert not state
 
 
 def test_served_by_hand_refused_and_followed_again(models):
