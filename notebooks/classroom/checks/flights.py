@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..answers import NotYet, named, shown
 
@@ -12,11 +13,16 @@ PATIENCE = 5  # seconds until whoever is not back will never be
 
 
 class Slow(dict):
-    """A dictionary that takes its time to be looked into, so that whoever looks first and writes then is not
-    alone."""
+    """A dictionary that holds up whoever looks into it until as many are looking, so that who looks first and
+    writes then is not alone; at most a MOMENT, since one may look at a time where there is a lock."""
+
+    def __init__(self, lookers: int = 1) -> None:
+        super().__init__()
+        self._all_look = threading.Barrier(lookers)
 
     def _slowly(self, found):
-        threading.Event().wait(0.02)
+        with suppress(threading.BrokenBarrierError):  # for good, after the first moment
+            self._all_look.wait(MOMENT)
         return found
 
     def __contains__(self, key):
@@ -32,7 +38,7 @@ class Callers:
 
     def __init__(self, once: Callable, first: Callable) -> None:
         """`first`: what the first `compute` does at its end."""
-        self.flights, self.together, self.later = Slow(), 0, 0
+        self.flights, self.together, self.later = Slow(CALLERS), 0, 0
         self.said: list[object] = []  # in the order of their ends; errors as they were raised
         self._once, self._first = once, first
         self._lock, self._coming = threading.Lock(), 0
