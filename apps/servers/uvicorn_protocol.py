@@ -20,7 +20,7 @@ UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTT
 PIECE = 16384  # bytes that are parsed before it is looked whether requests wait already
 LINGER_SECONDS = 2  # for a client that was refused while it sends
 TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
-TARGET = re.compile(rb"/|https?://[^/]").match
+TARGET = re.compile(rb"/|https?://[^/@]+/").match
 
 
 def strict(requests: Requests) -> type[HttpToolsProtocol]:

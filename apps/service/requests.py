@@ -139,11 +139,11 @@ class Requests:
         if host and not two and host not in self.hosts.known and not self.hosts.allows(host):
             raise Problem("bad-request", "expected a Host by which this server may be called (ALLOWED_HOSTS)")
         length = context.content_length
-        if length and (not (length.isascii() and length.isdigit())):
-            raise Problem("bad-request", "expected digits in the header Content-Length")
-        if length and int(length[:20]) > settings.max_body_bytes:
+        if length and not (length.isascii() and length.isdigit() and len(length) <= 20):
+            raise Problem("bad-request", "expected digits in the header Content-Length, at most 20")
+        if length and int(length) > settings.max_body_bytes:
             most = self.streamed_limit(context.method, context.route)
-            if most is None or int(length[:20]) > most:
+            if most is None or int(length) > most:
                 raise self.too_large(most)
 
     def streamed_limit(self, method: str, path: str) -> int | None:
