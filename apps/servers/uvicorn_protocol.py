@@ -11,12 +11,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from apps.servers.uvicorn_transport import Corked
 from apps.service.problems import Problem
-from apps.service.requests import Requests
+from apps.service.requests import METHODS, Requests
 from apps.service.timing import ARRIVAL
 
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 # A request line of a method that the parser does not know: the parser itself only says that it is wrong.
-UNKNOWN_METHOD = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/[!-~]*) HTTP/1\.[01]\r\n").match
+UNKNOWN_METHOD = re.compile(
+    rb"(?!(?:PRI|%b) )[!#$%%&'*+.^_`|~0-9A-Za-z-]+ (?:https?://[^/@ ]+)?(/[!-~]*) HTTP/1\.[01]\r\n"
+    % "|".join(METHODS).encode()
+).match
 PIECE = 16384  # bytes that are parsed before it is looked whether requests wait already
 LINGER_SECONDS = 2  # for a client that was refused while it sends
 TWO_SPACES = re.compile(rb"[A-Z]+  ").match  # in a request line; the parser takes them for one
@@ -35,6 +38,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         _arrived = b""
         _ahead = b""  # what has come of the next requests, while others wait for their turn
         _own = 0  # bytes of what has just arrived that may be the next request's
+        _refused: tuple[Problem, str] | None = None  # what is said when the answers before it have gone
         _taken: int | None = None  # bytes of answers, when the client last took some, and when that was
         _taken_at = 0.0
 
@@ -43,6 +47,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             self._idle_since = time.monotonic()
 
         def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
             if self._ahead or self.pipeline or len(data) > PIECE:
                 self._take(self._ahead + data)
             else:
@@ -56,8 +62,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 end = start + max(PIECE, self._body_to_come())
                 self._parse(data[start:end])
                 start = end
-                if self.transport.is_closing() or self not in self.connections:  # refused; a WebSocket now
-                    return
+                if self._refused or self.transport.is_closing() or self not in self.connections:
+                    return  # of a WebSocket now, the last
             self._ahead = data[start:]
             self.transport.has_ahead = bool(self._ahead)
             if self._ahead:
@@ -108,6 +114,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         def on_headers_complete(self) -> None:
             if not TARGET(self.url) and not (self.url == b"*" and self.parser.get_method() == b"OPTIONS"):
                 raise ValueError("no target (RFC 9112, section 3.2)")
+            if self.parser.get_http_version() == "1.0":
+                self.expect_100_continue = False  # RFC 9110, section 10.1.1
             super().on_headers_complete()
             if getattr(self.server_state, "draining", False) and self.cycle is not None:
                 self.cycle.keep_alive = False
@@ -136,6 +144,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             self._idle_since = time.monotonic()
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
+            elif self._refused:
+                self._refuse(*self._refused)
             if self._ahead and not self.pipeline:
                 self.loop.call_soon(self._go_on)
 
@@ -210,6 +220,14 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         def _refuse(self, problem: Problem, path: str = "") -> None:
             """Answer in the place of an app that has not seen the whole request, and close."""
             running = self.cycle is not None and not self.cycle.response_complete
+            own = running and self.cycle.scope is self.scope and self._begun is not None
+            if self.pipeline or (running and not own and not self._refused):  # others are answered first
+                if own:
+                    self.pipeline.popleft()
+                self._refused, self._begun, self._ahead = (problem, path), None, b""
+                self.transport.has_ahead = True
+                self.transport.pause_reading()
+                return
             if running and self.cycle.response_started:
                 self.transport.close()
                 return

@@ -71,9 +71,9 @@ class StrictParser(HTTPRequestParser):
         self.problem, self.error, self.completed = problem, BadRequest(""), True
 
     def _has_good_trailer(self) -> bool:
-        trailer = self.body_rcv.trailer.removesuffix(b"\r\n") if self.body_rcv.completed else b""
-        names = [name.lower() for name, _ in fields_in(trailer)]
-        return bool(are_fields(trailer)) and b"content-length" not in names
+        trailer = self.body_rcv.trailer.rstrip(b"\r\n") if self.body_rcv.completed else b""
+        names = [name.lower() for name, _ in fields_in(trailer + b"\r\n")]
+        return not trailer or bool(are_fields(trailer + b"\r\n") and b"content-length" not in names)
 
     def _is_hopeless(self) -> bool:
         """True where what has come of a head is no request line, so that waiting for more is in vain."""
@@ -95,6 +95,8 @@ class StrictParser(HTTPRequestParser):
             if b"_" not in name:  # WSGI has one name for it and for the one with a hyphen
                 key, value = name.decode().upper().replace("-", "_"), value.decode("latin-1")
                 headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        if "close" in [one.strip().lower() for one in headers.get("CONNECTION", "").split(",")]:
+            headers["CONNECTION"] = "close"  # waitress looks for this and nothing beside it
         length = self._body_length(minor)
         self.command, self.version = method.decode(), f"1.{minor.decode()}"
         path, _, query = target.partition(b"#")[0].partition(b"?")
@@ -115,11 +117,12 @@ class StrictParser(HTTPRequestParser):
         ):
             self.error, self.completed = BadRequest(""), True
             return
-        self.expect_continue = minor == b"1" and headers.get("EXPECT", "").lower() == "100-continue"
         if self.chunked:
             self.body_rcv = ChunkedReceiver(OverflowableBuffer(self.adj.inbuf_overflow))
         elif length:
             self.body_rcv = FixedStreamReceiver(length, OverflowableBuffer(self.adj.inbuf_overflow))
+        if minor == b"1" and (self.chunked or length):  # without a body, waitress would wait for one
+            self.expect_continue = headers.get("EXPECT", "").lower() == "100-continue"
 
     def _body_length(self, minor: bytes) -> int:
         """Raises ParsingError where it is said twice, or not as RFC 9112, section 6, has it."""

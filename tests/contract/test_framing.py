@@ -29,6 +29,14 @@ REFUSED = {
     "line-lower-case-method": (b"get /health HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 405, 501)),
     "line-method-no-token": (b"G{}T /health HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 501)),
     "line-10k-method": (b"G" * 10_000 + b" /health HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 501)),
+    "line-unknown-method": (b"BREW /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+    "line-unknown-method-absolute": (b"BREW http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+    "authority-half-bracket": (b"GET http://[::1/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "authority-no-host": (b"GET http://:80/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "authority-no-port": (b"GET http://localhost:/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "authority-word-for-port": (b"GET http://localhost:x/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "authority-user": (b"GET http://localhost@evil/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "authority-alone": (b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "version-2": (b"GET /health HTTP/2.0\r\nHost: localhost\r\n\r\n", 400),
     "version-1.2": (b"GET /health HTTP/1.2\r\nHost: localhost\r\n\r\n", 400),
     "version-0.9": (b"GET /health HTTP/0.9\r\nHost: localhost\r\n\r\n", 400),
@@ -62,6 +70,8 @@ REFUSED = {
     "cl-superscript": (HEAD + b"Content-Length: \xb2\r\n\r\n" + ROW, 400),
     "cl-twice-same": (HEAD + b"Content-Length: 30\r\nContent-Length: 30\r\n\r\n" + ROW, 400),
     "cl-300-digits": (HEAD + b"Content-Length: " + b"9" * 300 + b"\r\n\r\n" + ROW, (400, 413)),
+    "cl-5000-zeros": (HEAD + b"Content-Length: " + b"0" * 5000 + b"\r\n\r\n", 400),
+    "cl-zeros-before-too-many": (HEAD + b"Content-Length: " + b"0" * 20 + b"99999999\r\n\r\n", (400, 413)),
     "te-and-cl": (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
     "te-twice-in-one": (HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", (400, 501)),
     "te-twice": (HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (400, 501)),
@@ -96,6 +106,7 @@ TAKEN = {
     "crlf-before": (b"\r\n" + GET + b"\r\n", 200),
     "http-1.0": (b"GET /health HTTP/1.0\r\n\r\n", 200),
     "absolute-target": (b"GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+    "absolute-target-ipv6": (b"GET http://[::1]:80/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
     "host-empty": (b"GET /health HTTP/1.1\r\nHost:\r\n\r\n", 200),
     "options-star": (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 404, 405)),
     "header-no-value": (GET + b"X:\r\n\r\n", 200),
@@ -105,6 +116,8 @@ TAKEN = {
     "header-method-override": (GET + b"X-HTTP-Method-Override: DELETE\r\n\r\n", 200),
     "upgrade-websocket": (GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
     "upgrade-http2": (GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 200),
+    "expect-without-body": (GET + b"Expect: 100-continue\r\n\r\n", 200),
+    "expect-http-1.0": (HEAD.replace(b"/1.1", b"/1.0") + b"Expect: 100-continue\r\nContent-Length: 30\r\n\r\n" + ROW, 200),
     "cl-spaces-around": (HEAD + b"Content-Length: \t30 \t\r\n\r\n" + ROW, 200),
     "cl-leading-zeros": (HEAD + b"Content-Length: 0030\r\n\r\n" + ROW, 200),
     "cl-with-get": (GET + b"Content-Length: 3\r\n\r\nabc", 200),
@@ -182,6 +195,44 @@ def test_requests_sent_at_once_are_answered_in_order(full):
             "fifth",
             "last",
         ]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"%2f\r\n\r\n",
+        b"content-length: 30, 30\r\n\r\n",
+        b"\0\0\0\0",
+        GET + b"Host: evil\r\n\r\n",
+        CHUNKED + b"xyz\r\n",
+        b"GET  /health HTTP/1.1\r\n\r\n",
+    ],
+    ids=["no-request", "header", "binary", "two-hosts", "bad-chunk", "two-spaces"],
+)
+@pytest.mark.parametrize("before", [1, 2])
+def test_what_comes_before_something_that_is_not_http_is_answered(full, garbage, before):
+    """And has its own answer: who sends ahead takes them in the order in which they asked."""
+    request = HEAD + b"Content-Length: 30\r\n\r\n" + ROW
+    for server in full.values():
+        with Watch(server) as watch, Connection(server.url) as connection:
+            connection.send(request * before + garbage + SECOND)
+            answers = [connection.receive() for _ in range(before + 1)]
+            assert [answer.status for answer in answers] == [200] * before + [400]
+            assert answers[-1].headers["connection"] == "close"
+            assert connection.is_closed()
+            assert [watch.line_of(answer)["status"] for answer in answers] == [200] * before + [400]
+            assert b"/models" not in watch.log, "the second request was read"
+
+
+@pytest.mark.parametrize("said", [b"close", b"Close", b"keep-alive, close", b"TE,close"])
+def test_a_client_that_is_done_is_answered_and_left(full, said):
+    """`close` may be one of several options (RFC 9110, section 7.6.1)."""
+    for server in full.values():
+        with Connection(server.url) as connection:
+            connection.send(GET + b"Connection: " + said + b"\r\n\r\n")
+            answer = connection.receive()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert connection.is_closed()
 
 
 def test_a_request_close_behind_a_large_one_is_answered(full):
