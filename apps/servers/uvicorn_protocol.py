@@ -7,6 +7,7 @@ import time
 from http import HTTPStatus
 from urllib.parse import unquote
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from apps.servers.uvicorn_transport import Corked
@@ -38,6 +39,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         _arrived = b""
         _ahead = b""  # what has come of the next requests, while others wait for their turn
         _own = 0  # bytes of what has just arrived that may be the next request's
+        _is_to_stay = False  # though the request asks for another protocol
         _refused: tuple[Problem, str] | None = None  # what is said when the answers before it have gone
         _taken: int | None = None  # bytes of answers, when the client last took some, and when that was
         _taken_at = 0.0
@@ -91,7 +93,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self.on_message_begin()
                 self.send_400_response("")
                 return
-            super().data_received(data)
+            self._feed(data)
             if self._begun is not None and not self.transport.is_closing():
                 if "path" in self.scope:
                     if self._is_padded():
@@ -100,6 +102,31 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                     self._refuse(requests.too_long())
                 elif self._received > limits.max_url_bytes + limits.max_header_bytes + FRAMING_ALLOWED:
                     self._refuse(requests.too_many_header_bytes())
+
+        def _feed(self, data: bytes) -> None:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                except HttpParserError:
+                    self.send_400_response("")
+                except HttpParserUpgrade as end:
+                    data = data[end.args[0] :]
+                    if self._is_to_stay:
+                        data = self._without_upgrade() + data
+                        continue
+                    if self._should_upgrade():
+                        self.handle_websocket_upgrade()
+                return
+
+        def _without_upgrade(self) -> bytes:
+            """The same head, for a new parser: the old one has left its body lying. Nobody has to follow a
+            request to upgrade (RFC 9110, section 7.8); it comes with every POST of Java's HttpClient."""
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+            lines += [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            return b"\r\n".join([*lines, b"", b""])
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -116,6 +143,10 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 raise ValueError("no target (RFC 9112, section 3.2)")
             if self.parser.get_http_version() == "1.0":
                 self.expect_100_continue = False  # RFC 9110, section 10.1.1
+            upgrades = self.parser.should_upgrade() and self._get_upgrade() is not None
+            self._is_to_stay = upgrades and not self._should_upgrade()
+            if self._is_to_stay:
+                return
             super().on_headers_complete()
             if getattr(self.server_state, "draining", False) and self.cycle is not None:
                 self.cycle.keep_alive = False
@@ -125,6 +156,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             super().on_body(body)
 
         def on_message_complete(self) -> None:
+            if self._is_to_stay:
+                return
             if self._is_padded():
                 raise ValueError("chunk extensions without measure")
             self._begun, self._own = None, 0  # of the next one's share in this packet nobody tells

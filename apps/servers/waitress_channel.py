@@ -110,13 +110,6 @@ def strict(requests: Requests) -> type[HTTPChannel]:
             request = self.request
             if request.problem is not None:
                 return request.problem
-            if request.error.code == 431:  # waitress has given up on a head without an end
-                line = request.header_plus.partition(b"\r\n")[0]
-                return (
-                    requests.too_long()
-                    if len(line) > limits.max_url_bytes
-                    else requests.too_many_header_bytes()
-                )
             if hasattr(request, "command"):  # there was a request line
                 try:
                     requests.check(context)
@@ -157,9 +150,9 @@ def strict(requests: Requests) -> type[HTTPChannel]:
         def _is_streaming(self, now: float) -> bool:
             """Whether a body that the view takes in pieces comes fast enough."""
             request = self.request
-            if request is None or request.streamed_limit is None or request.body_rcv is None:
+            if request is None or request.streamed_limit is None or request.body is None:
                 return False
-            return now - self._begun <= requests.seconds_for(len(request.body_rcv))
+            return now - self._begun <= requests.seconds_for(len(request.body))
 
         def _refuse_late_request(self) -> None:
             with self.requests_lock:

@@ -42,8 +42,6 @@ def run(create_app, service) -> None:
         backlog=workers.BACKLOG,
         connection_limit=connection_limit(),
         channel_timeout=NO_LIMIT,
-        max_request_header_size=settings.max_url_bytes + settings.max_header_bytes + FRAMING_ALLOWED,
-        max_request_body_size=NO_LIMIT,
         clear_untrusted_proxy_headers=False,  # TRUSTED_PROXIES says whom to believe
         inbuf_overflow=settings.max_body_bytes + FRAMING_ALLOWED,
         send_bytes=SEND_BYTES,

@@ -11,6 +11,7 @@ ROW = b'{"features":[5.1,3.5,1.4,0.2]}'
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 SECOND = b"GET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 REFUSED = {
@@ -85,6 +86,7 @@ REFUSED = {
     "te-http-1.0": (CHUNKED.replace(b"/1.1", b"/1.0") + b"1e\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
     "chunk-no-hex": (CHUNKED + b"xyz\r\n", 400),
     "chunk-empty-size": (CHUNKED + b"\r\n\r\n", 400),
+    "chunk-empty-line-between": (CHUNKED + b"1\r\n{\r\n\r\n1d\r\n" + ROW[1:] + b"\r\n0\r\n\r\n", 400),
     "chunk-negative": (CHUNKED + b"-1\r\nabc\r\n0\r\n\r\n", 400),
     "chunk-plus": (CHUNKED + b"+1e\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
     "chunk-0x": (CHUNKED + b"0x1e\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
@@ -99,6 +101,7 @@ REFUSED = {
     "chunk-lf-in-extension": (CHUNKED + b"1e;a\nb\r\n" + ROW + b"\r\n0\r\n\r\n", 400),
     "chunk-many-extensions": (CHUNKED + b"1;aaaaaaaaaaaaaaaa\r\n \r\n" * 5000, 400),
     "trailer-too-long": (CHUNKED + b"1e\r\n" + ROW + b"\r\n0\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", (400, 431)),
+    "trailer-te": (CHUNKED + b"1e\r\n" + ROW + b"\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     "trailer-no-colon": (CHUNKED + b"1e\r\n" + ROW + b"\r\n0\r\nhello\r\n\r\n", 400),
 }  # fmt: skip
 
@@ -115,9 +118,13 @@ TAKEN = {
     "header-any-case": (b"GET /health HTTP/1.1\r\nhOsT: localhost\r\n\r\n", 200),
     "header-method-override": (GET + b"X-HTTP-Method-Override: DELETE\r\n\r\n", 200),
     "upgrade-websocket": (GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
-    "upgrade-http2": (GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 200),
+    "upgrade-http2": (GET + UPGRADE + b"\r\n", 200),
     "expect-without-body": (GET + b"Expect: 100-continue\r\n\r\n", 200),
     "expect-http-1.0": (HEAD.replace(b"/1.1", b"/1.0") + b"Expect: 100-continue\r\nContent-Length: 30\r\n\r\n" + ROW, 200),
+    "upgrade-with-body": (HEAD + UPGRADE + b"Content-Length: 30\r\n\r\n" + ROW, 200),
+    "upgrade-with-chunks": (CHUNKED[:-2] + UPGRADE + b"\r\n1e\r\n" + ROW + b"\r\n0\r\n\r\n", 200),
+    "upgrade-websocket-with-body": (HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 30\r\n\r\n" + ROW, 200),
+    "upgrade-http-1.0": (HEAD.replace(b"/1.1", b"/1.0") + UPGRADE + b"Content-Length: 30\r\n\r\n" + ROW, 200),
     "cl-spaces-around": (HEAD + b"Content-Length: \t30 \t\r\n\r\n" + ROW, 200),
     "cl-leading-zeros": (HEAD + b"Content-Length: 0030\r\n\r\n" + ROW, 200),
     "cl-with-get": (GET + b"Content-Length: 3\r\n\r\nabc", 200),
@@ -180,6 +187,8 @@ def test_requests_sent_at_once_are_answered_in_order(full):
         (b"GET /nope HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: third\r\n\r\n", 404),
         (CHUNKED[:-2] + b"X-Request-ID: fourth\r\n\r\n1e\r\n" + ROW + b"\r\n0\r\n\r\n", 200),
         (GET + b"X-Request-ID: fifth\r\nContent-Length: 3\r\n\r\nabc", 200),
+        (post + UPGRADE + b"X-Request-ID: sixth\r\n\r\n" + ROW, 200),
+        (GET + UPGRADE + b"X-Request-ID: seventh\r\n\r\n", 200),
         (GET + b"X-Request-ID: last\r\n\r\n", 200),
     ]
     for server in full.values():
@@ -188,12 +197,7 @@ def test_requests_sent_at_once_are_answered_in_order(full):
             answers = [connection.receive() for _ in asked]
         assert [answer.status for answer in answers] == [status for _, status in asked]
         assert [answer.request_id for answer in answers] == [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "last",
+            *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last")
         ]
 
 
@@ -245,7 +249,13 @@ def test_a_request_close_behind_a_large_one_is_answered(full):
 
 
 @pytest.mark.parametrize(
-    "raw", [HEAD + b"Content-Length: 30\r\n\r\n" + ROW, CHUNKED + b"1e\r\n" + ROW + b"\r\n0\r\n\r\n"]
+    "raw",
+    [
+        HEAD + b"Content-Length: 30\r\n\r\n" + ROW,
+        CHUNKED + b"1e\r\n" + ROW + b"\r\n0\r\n\r\n",
+        CHUNKED + b"1e;a=b\r\n" + ROW + b"\r\n0\r\nX-Check: 1\r\n\r\n",
+        HEAD + UPGRADE + b"Content-Length: 30\r\n\r\n" + ROW,
+    ],
 )
 def test_a_request_that_comes_byte_by_byte_is_read_all_the_same(full, raw):
     for server in full.values():
