@@ -59,7 +59,7 @@ MADE = {
 }
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=100, derandomize=True)  # by chance, PSI is 0.05 once in 1,000 times
 @given(st.sampled_from(sorted(MADE)), st.integers(0, 2**32 - 1))
 def test_more_of_the_same_is_no_drift(name, seed):
     rng = np.random.default_rng(seed)

@@ -1,0 +1,87 @@
+"""How the Flask server reads a request, beside waitress's own parser, and however it comes in pieces."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser
+
+from apps.servers.waitress_parser import strict_parser
+from apps.service import build
+
+NAMES = st.text("abcXYZ-09!#$%&'*+.^`|~", min_size=1, max_size=8).map(lambda name: f"X{name}")
+VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"]), max_size=12)
+TARGETS = st.from_regex(r"\A(https?://[a-z0-9.-]{1,8}(:[0-9]{1,4})?)?/[!-~]{0,20}\Z").filter(
+    lambda target: not target.startswith("//")  # which waitress folds
+)
+
+
+@st.composite
+def requests(draw) -> tuple[bytes, bytes]:
+    """A whole request, and its body."""
+    body = draw(st.binary(max_size=60))
+    fields = draw(st.lists(st.tuples(NAMES, VALUES), max_size=4))
+    fields += [("Host", "a"), ("Connection", draw(st.sampled_from(["close", "keep-alive", "Upgrade"])))]
+    framing = draw(st.sampled_from(["none", "length", "chunks"]))
+    if framing == "none":
+        body, sent = b"", b""
+    elif framing == "length":
+        fields, sent = [*fields, ("Content-Length", str(len(body)))], body
+    else:
+        fields = [*fields, ("Transfer-Encoding", "chunked")]
+        ends = sorted(draw(st.sets(st.integers(1, max(len(body) - 1, 1)), max_size=3)))
+        pieces = [body[start:end] for start, end in zip([0, *ends], [*ends, len(body)], strict=True)]
+        extension = draw(st.sampled_from([b"", b";a=b", b';a="b c"']))
+        sent = b"".join(b"%x%b\r\n%b\r\n" % (len(one), extension, one) for one in pieces if one)
+        sent += b"0\r\n" + draw(st.sampled_from([b"", b"X-Check: 1\r\n"])) + b"\r\n"
+    method = draw(st.sampled_from(["GET", "POST", "PUT", "DELETE"]))
+    lines = [f"{method} {draw(TARGETS)} HTTP/1.1", *[f"{name}: {value}" for name, value in fields]]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + sent, body
+
+
+PARSER = strict_parser(build("flask_app", port=5000).requests)
+
+
+def read(parser: type, raw: bytes, sizes: list[int]):
+    """A parser that has been given `raw` in pieces of these sizes, as waitress's channel does it."""
+    found = parser(Adjustments())
+    for size in [*sizes, len(raw)]:
+        piece, raw = raw[:size], raw[size:]
+        while piece and (found.empty or not found.completed):
+            found = parser(Adjustments()) if found.empty else found
+            piece = piece[found.received(piece) :]
+    return found
+
+
+@given(requests(), st.lists(st.integers(1, 40), max_size=6))
+def test_a_request_is_read_as_waitress_reads_it(request, sizes):
+    raw, body = request
+    ours, theirs = read(PARSER, raw, sizes), read(HTTPRequestParser, raw, [])
+    assert ours.completed and not ours.error and theirs.completed and not theirs.error
+    assert ours.get_body_stream().read() == theirs.get_body_stream().read() == body
+    for name in ("headers", "command", "path", "query", "request_uri", "version", "url_scheme"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.content_length == theirs.content_length
+
+
+@given(requests(), requests(), st.lists(st.integers(1, 40), max_size=6))
+def test_what_is_of_the_next_request_is_kept_for_it(first, second, sizes):
+    found = read(PARSER, first[0] + second[0], sizes)
+    assert found.get_body_stream().read() == first[1]
+    assert (first[0] + second[0]).startswith(first[0] + found.ahead)
+
+
+@given(requests(), st.data())
+def test_however_it_is_damaged_it_is_taken_or_refused_alike_in_any_pieces(request, data):
+    raw = bytearray(request[0])
+    place = data.draw(st.integers(0, len(raw)))
+    raw[place : place + data.draw(st.integers(0, 2))] = data.draw(
+        st.sampled_from(
+            [b"", b"\r\n", b"\n", b"\r", b" ", b"\0", b":", b"0", b"\xff", b"\r\n\r\n", b"HTTP/1.1"]
+        )
+    )
+    raw = bytes(raw)
+    whole, pieces = read(PARSER, raw, []), read(PARSER, raw, [1] * len(raw))
+    assert (whole.completed, bool(whole.error)) == (pieces.completed, bool(pieces.error))
+    if whole.completed and not whole.error:
+        assert whole.headers == pieces.headers and whole.path == pieces.path
+        assert whole.get_body_stream().read() == pieces.get_body_stream().read()
