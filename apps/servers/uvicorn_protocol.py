@@ -84,7 +84,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             if self._begun is None or "path" not in self.scope:
                 return 0
             length = next((value for name, value in self.headers if name == b"content-length"), b"0")
-            return int(length) - self._body
+            return int(length[:20]) - self._body
 
         def _parse(self, data: bytes) -> None:
             self._arrived, self._own = data, len(data)

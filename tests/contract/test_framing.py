@@ -72,6 +72,7 @@ REFUSED = {
     "cl-twice-same": (HEAD + b"Content-Length: 30\r\nContent-Length: 30\r\n\r\n" + ROW, 400),
     "cl-300-digits": (HEAD + b"Content-Length: " + b"9" * 300 + b"\r\n\r\n" + ROW, (400, 413)),
     "cl-5000-zeros": (HEAD + b"Content-Length: " + b"0" * 5000 + b"\r\n\r\n", 400),
+    "cl-5000-zeros-and-more": (HEAD + b"Content-Length: " + b"0" * 5000 + b"40000\r\n\r\n" + b"a" * 40_000, 400),
     "cl-zeros-before-too-many": (HEAD + b"Content-Length: " + b"0" * 20 + b"99999999\r\n\r\n", (400, 413)),
     "te-and-cl": (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
     "te-twice-in-one": (HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", (400, 501)),
