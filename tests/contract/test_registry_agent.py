@@ -162,8 +162,11 @@ def test_a_full_disk_keeps_nothing_of_a_version(site, models):
     ballast = registry / "ballast"
     try:
         with ballast.open("wb") as file:
-            for _ in range(10):  # what is being written elsewhere gives back what it took meanwhile
-                file.write(bytes(max(shutil.disk_usage(registry).free - 20_000, 0)))
+            full = 0  # times in a row: what is being written elsewhere gives back what it took meanwhile
+            while full < 20:
+                free = max(shutil.disk_usage(registry).free - 20_000, 0)
+                full = 0 if free else full + 1
+                file.write(bytes(free))
                 file.flush()
                 time.sleep(0.1)
         told = done(server, "POST", "versions", {}, 507)
