@@ -97,6 +97,7 @@ def workflow(classroom: Project, tmp_path: Path):
 
 
 @needs_bash
+@pytest.mark.timeout(600)  # it trains, registers and promotes twice
 def test_a_good_model_is_registered_and_promoted_and_one_that_learned_nothing_is_not(workflow, classroom):
     good = workflow(name="iris")
     steps = [step["name"] for step in JOB["steps"] if "run" in step]
