@@ -74,6 +74,7 @@ CANNOT_HOLD = {  # the reason, and the cases: none means the whole test
             "cl-twice-same",
             "cl-300-digits",
             "cl-5000-zeros",
+            "cl-5000-zeros-and-more",
             "cl-zeros-before-too-many",
             "te-and-cl",
             "te-twice-in-one",
