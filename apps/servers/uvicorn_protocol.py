@@ -65,7 +65,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self._parse(data[start:end])
                 start = end
                 if self._refused or self.transport.is_closing() or self not in self.connections:
-                    return  # of a WebSocket now, the last
+                    return  # no longer ours, by the last of these: a WebSocket's
             self._ahead = data[start:]
             self.transport.has_ahead = bool(self._ahead)
             if self._ahead:
@@ -120,7 +120,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
 
         def _without_upgrade(self) -> bytes:
             """The same head, for a new parser: the old one has left its body lying. Nobody has to follow a
-            request to upgrade (RFC 9110, section 7.8); it comes with every POST of Java's HttpClient."""
+            request to upgrade (RFC 9110, section 7.8), and curl's --http2 asks so with whatever it sends."""
             method, version = self.parser.get_method(), self.parser.get_http_version().encode()
             lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
             lines += [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
@@ -141,7 +141,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         def on_headers_complete(self) -> None:
             if not TARGET(self.url) and not (self.url == b"*" and self.parser.get_method() == b"OPTIONS"):
                 raise ValueError("no target (RFC 9112, section 3.2)")
-            if self.parser.get_http_version() == "1.0":
+            if self.expect_100_continue and self.parser.get_http_version() == "1.0":
                 self.expect_100_continue = False  # RFC 9110, section 10.1.1
             upgrades = self.parser.should_upgrade() and self._get_upgrade() is not None
             self._is_to_stay = upgrades and not self._should_upgrade()

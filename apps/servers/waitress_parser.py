@@ -117,10 +117,11 @@ class StrictParser:
         path, _, query = target.partition(b"#")[0].partition(b"?")
         self.path, self.query = unquote_bytes_to_wsgi(path), query.decode()
         self.request_uri, self.url_scheme = (authority + target).decode(), self.adj.url_scheme
-        if method.decode() not in METHODS:
+        method = method.decode()
+        if method not in METHODS:
             self.refuse(self.requests.unknown_method())
             return
-        self.command, self.version = method.decode(), f"1.{minor.decode()}"
+        self.command, self.version = method, f"1.{minor.decode()}"
         self.target_bytes = len(authority) + len(path) + len(query)
         self.header_count, self.header_bytes = len(fields), size
         self.content_length = self._left = int(length or "0")
@@ -134,7 +135,8 @@ class StrictParser:
         ):
             self.refuse()
             return
-        if "close" in [one.strip().lower() for one in headers.get("CONNECTION", "").split(",")]:
+        options = headers.get("CONNECTION")
+        if options and "close" in [one.strip().lower() for one in options.split(",")]:
             headers["CONNECTION"] = "close"  # waitress looks for this and nothing beside it
         self._chunked = coding is not None
         if self._chunked or self._left:
@@ -168,12 +170,13 @@ class StrictParser:
                 data = self._read_trailer(data)
             else:
                 line, end, rest = data.partition(b"\r\n")
+                if not end:
+                    break
                 chunk = chunk_of(line)
-                if end and (not chunk or int(chunk[1], 16) + self._received >= PAST_COUNTING):
+                if not chunk or int(chunk[1], 16) + self._received >= PAST_COUNTING:
                     return self.refuse(self.requests.malformed())
-                if end:
-                    self._left, data = int(chunk[1], 16), rest
-                    self._in_last_chunk = not self._left
+                self._left, data = int(chunk[1], 16), rest
+                self._in_last_chunk = not self._left
             if data is before:
                 break
         if self.error:
