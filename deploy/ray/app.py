@@ -17,6 +17,8 @@ import threading
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Alone, Ray's own ports are at 127.0.0.1; this is what it has against firewalls that ask, on other systems.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", str(int("RAY_ADDRESS" in os.environ)))
+# Ray gives a node's proxy 5 seconds to start, kills it, and with it whoever waits for it.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 
 import ray
 from ray import serve

@@ -1,5 +1,6 @@
 """Whether a page can be used by whoever looks at it, in a window of any size or with a screen reader."""
 
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,8 +13,10 @@ KINDS = {
 }
 # https://github.com/dequelabs/axe-core, without the package's import, which fails where text is not UTF-8
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js").read_text(encoding="utf-8")
-FOUND = "(await axe.run({resultTypes: ['violations']})).violations"  # the others need not be collected
-VIOLATIONS = f"async () => {FOUND}.map(found => [found.id, found.nodes[0].html])"
+VIOLATIONS = """async () => {
+    const {violations} = await axe.run({resultTypes: ['violations']})  // the others need not be collected
+    return violations.map(found => [found.id, found.nodes[0].html])
+}"""
 
 
 def fits(page: Page) -> None:
@@ -22,10 +25,10 @@ def fits(page: Page) -> None:
     drawn = "document.querySelector('.stMain') ?? document.documentElement"
     page.wait_for_function(f"width => ({drawn}).scrollWidth <= width", arg=width)
     page.evaluate(AXE)
-    try:  # while Streamlit draws, what is old is pale
-        page.wait_for_function(f"async () => {FOUND}.length === 0", timeout=10_000)
-    except TimeoutError:
-        assert page.evaluate(VIOLATIONS) == []
+    end = time.monotonic() + 10
+    while (found := page.evaluate(VIOLATIONS)) and time.monotonic() < end:
+        page.wait_for_timeout(100)  # while Streamlit draws, what is old is pale
+    assert found == []
 
 
 def press_until(button: Locator, shown: Locator) -> None:
