@@ -25,7 +25,8 @@ from apps.service.jobs.counted import WorkerMetrics
 from apps.service.logs import configure
 from apps.service.metrics import Metrics
 from apps.service.model import Model
-from apps.service.openapi import EVERYWHERE, ID
+from apps.service.openapi import EVERYWHERE
+from apps.service.openapi_types import ID
 from apps.service.parts import Parts, gate_of
 from apps.service.problems import KINDS, Problem, render
 from apps.service.registry.counted import RegistryMetrics

@@ -204,7 +204,7 @@ def test_the_page_is_made_of_its_own_files_and_of_nothing_else(full, name):
 def test_nothing_of_it_is_imported_before_it_is_asked_for():
     code = (
         "import sys; from apps import fastapi_app, flask_app;"
-        "print([name for name in [*sys.modules] if name == 'apps.service.openapi'"
+        "print([name for name in [*sys.modules] if name.startswith('apps.service.openapi')"
         " or name.startswith('flask_swagger')])"
     )
     done = subprocess.run(
