@@ -38,7 +38,7 @@ def under_load(loads: list[Load], name: str, turn_seconds: float) -> altair.Laye
         .encode(shape=shapes())
     )
     frame = pandas.DataFrame(late, columns=["seconds", "end"])
-    shade = altair.Chart(frame).mark_rect(color=ink(), opacity=0.09).encode(x=x, x2="end:Q")
+    shade = altair.Chart(frame).mark_rect(color=ink(), opacity=0.09, aria=False).encode(x=x, x2="end:Q")
     return (shade + lines + points).properties(height=220).configure(background="transparent")
 
 

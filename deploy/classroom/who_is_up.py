@@ -12,7 +12,9 @@ import signal
 import sys
 import threading
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError
@@ -27,7 +29,6 @@ PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{every}">
 <title>Who is up</title>
 <style>
 :root {{ color-scheme: light dark; font: 16px/1.4 system-ui, sans-serif; }}
@@ -44,18 +45,40 @@ td.down {{ background: light-dark(#ffd9d6, #5c1a16); }}
 </style>
 </head>
 <body>
+<main data-every="{every}">
 <h1>Who is up</h1>
-<p>{summary}</p>
+<p id="summary" role="status">{summary}</p>
 <table>
 <thead><tr><th scope="col">Learner</th>{columns}</tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
-<p>Asked at {asked}, and again every {every} seconds.</p>
+<p id="asked">Asked at {asked}, and again every {every} seconds.</p>
+</main>
+<script>{script}</script>
 </body>
 </html>
 """
+
+# What has changed is put in its place: a page that is loaded anew forgets where its reader was.
+SCRIPT = """
+setInterval(async () => {
+  const summary = document.getElementById("summary");
+  try {
+    const answer = await (await fetch("/")).text();
+    const page = new DOMParser().parseFromString(answer, "text/html");
+    for (const part of ["#summary", "tbody", "#asked"]) {
+      const [shown, now] = [document, page].map(one => one.querySelector(part));
+      if (shown.innerHTML !== now.innerHTML) shown.innerHTML = now.innerHTML;
+    }
+  } catch {
+    summary.textContent = "This page's server does not answer.";
+  }
+}, document.querySelector("main").dataset.every * 1000)
+"""
+DIGEST = b64encode(sha256(SCRIPT.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{DIGEST}'; connect-src 'self'"
 
 
 class Class:
@@ -92,6 +115,7 @@ class Class:
             columns="".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns),
             rows="\n".join(rows),
             asked=self.asked,
+            script=SCRIPT,
         )
 
     def state(self, part: dict) -> str:
@@ -128,7 +152,7 @@ def serve(given: Class, port: int) -> ThreadingHTTPServer:
             )
             self.send_response(200 if known else 404)
             self.send_header("Content-Type", known or "text/plain")
-            self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+            self.send_header("Content-Security-Policy", POLICY)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())

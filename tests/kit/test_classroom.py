@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from kit import classroom, commands
 from kit.environment import SetupError
@@ -135,7 +135,7 @@ def test_the_command_needs_no_environment(tmp_path):
 
 @pytest.fixture
 def page(tmp_path):
-    """The page over a class in which one is up, one starts, and one is down."""
+    """A class in which one is up, one starts, and one is down, and the server of its page."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -164,7 +164,7 @@ def page(tmp_path):
     for server in (program, served):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     given.ask()
-    yield f"http://127.0.0.1:{served.server_address[1]}"
+    yield given, served
     for server in (program, served):
         server.shutdown()
         server.server_close()
@@ -174,10 +174,34 @@ def page(tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_says_who_is_up_and_fits(page, browser: Browser, kind, scheme):  # noqa: F811
     shown = browser.new_page(viewport=kind, color_scheme=scheme)
-    shown.goto(page)
+    shown.goto(address_of(page[1]))
     rows = [row.inner_text().split() for row in shown.locator("tbody tr").all()]
     assert rows == [["01", *["up"] * 4], ["02", *["starting"] * 4], ["03", *["down"] * 4]]
     assert "1 of 3 have all that they need" in shown.locator("p").first.inner_text()
     assert shown.locator("tbody a").first.get_attribute("href") == "http://127.0.0.1:8000/"
     fits(shown)
     shown.close()
+
+
+def test_the_page_follows_the_class_and_says_when_it_cannot(page, browser: Browser, monkeypatch):  # noqa: F811
+    given, served = page
+    monkeypatch.setattr(who_is_up, "EVERY", 0.2)
+    expect.set_options(timeout=20_000)
+    shown = browser.new_page()
+    shown.goto(address_of(served))
+    link = shown.locator("tbody a").first
+    link.focus()
+    given.asked = "12:34:56"
+    expect(shown.locator("#asked")).to_contain_text("12:34:56")
+    expect(link).to_be_focused()  # nothing of it has changed
+    given.states = dict.fromkeys(given.states, who_is_up.UP)
+    expect(shown.get_by_role("status")).to_have_text("3 of 3 have all that they need.")
+    expect(shown.locator("tbody a")).to_have_count(12)
+    served.shutdown()
+    served.server_close()
+    expect(shown.get_by_role("status")).to_have_text("This page's server does not answer.")
+    shown.close()
+
+
+def address_of(server: ThreadingHTTPServer) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}"
