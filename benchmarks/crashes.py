@@ -168,9 +168,8 @@ def main(argv: list[str] | None = None) -> int:
             work = scene.work(what, number, now)
             if what == "follow":
                 now = done(lambda registry: scene.lead(registry, number))  # noqa: B023
-            share = chance.choice(
-                [chance.uniform(0, 1), chance.uniform(0.7, 1)]
-            )  # the last steps matter most
+            # The last steps matter most.
+            share = chance.choice([chance.uniform(0, 1), chance.uniform(0.7, 1)])
             was_killed = killed(work, share * seconds[what])
             after, _, again = done(lambda it: [scene.state(it), work(it), scene.state(it)])  # noqa: B023
             if was_killed:

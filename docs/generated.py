@@ -48,16 +48,16 @@ def release(command: str, arguments: list[str]) -> int:
     return releases.main([command, *arguments])
 
 
-OWN_HELP = {
+OWN_HELP = {  # of commands that hand on their arguments
     "train": train.main,
     "adopt": adopt.main,
     "check": checks.main,
     "bench": bench,
     **{name: partial(release, name) for name in COMMANDS},
-}  # of commands that hand on their arguments
+}
 SECONDS_TO_LOAD = 60
 SIGNED_IN = "With `ACCESS=on`: for whoever has credentials."
-AREAS = (
+AREAS = (  # of apps/service
     "",
     "/access",
     "/cache",
@@ -66,7 +66,7 @@ AREAS = (
     "/registry",
     "/generation",
     "/generation/moderation",
-)  # of apps/service
+)
 
 
 def fragments() -> dict[str, str]:

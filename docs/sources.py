@@ -21,9 +21,8 @@ LANGUAGES = {
     **{".py": "python", ".md": "markdown", ".yml": "yaml", ".yaml": "yaml", ".toml": "toml"},
     **{".json": "json", ".css": "css", ".in": "text", ".txt": "text", ".cfg": "ini", ".conf": "nginx"},
 }
-TABLE_OF_WORDS = re.compile(
-    r"^(\|(?:[^|\n]+\|){3,})\n(?=[|-]+$)", re.MULTILINE
-)  # columns of figures end in a colon
+# Columns of figures end in a colon.
+TABLE_OF_WORDS = re.compile(r"^(\|(?:[^|\n]+\|){3,})\n(?=[|-]+$)", re.MULTILINE)
 OPENED = ("apps/", "model_training/")
 PICTURES = (".png", ".svg")
 ALONE = "---\norphan: true\nnosearch: true\n---\n"  # in no table of contents, and not in the way of a search

@@ -52,10 +52,8 @@ def train(texts: list[str], seed: int = 1) -> bytes:
     model = MLPClassifier(
         (HIDDEN,), batch_size=BATCH, learning_rate_init=LEARNING_RATE, max_iter=EPOCHS, random_state=seed
     )
-    with (
-        threadpool_limits(1),
-        warnings.catch_warnings(),
-    ):  # more threads are no faster, and sum in another order
+    # More threads are no faster, and sum in another order.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is stopped when it is good enough
         model.fit(encoder.fit_transform(contexts), numbers)
     graph = to_onnx(model, encoder.transform(contexts[:1]).toarray(), options={"zipmap": False})

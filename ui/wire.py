@@ -6,14 +6,14 @@ from ui.client import Exchange
 from ui.indented import difference, indented
 
 MOST = 20_000  # characters of a body
-SENT = (
+SENT = (  # the headers that matter
     "host",
     "content-type",
     "content-length",
     "x-request-id",
     "authorization",
     "x-api-key",
-)  # the headers that matter
+)
 
 
 def raw_switch(key: str) -> bool:

@@ -82,9 +82,7 @@ def settle() -> None:
 def stop_at_end_of(lifeline: Connection) -> None:
     with suppress(EOFError, OSError):
         lifeline.recv_bytes()
-    if hasattr(
-        signal, "pthread_kill"
-    ):  # it may wait for a lock, from which only a signal of its own wakes it
+    if hasattr(signal, "pthread_kill"):  # a main thread that waits for a lock hears only its own signals
         signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
     else:
         signal.raise_signal(signal.SIGTERM)

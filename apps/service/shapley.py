@@ -75,9 +75,8 @@ class Block:
         draws = max(LEAST_DRAWS, BATCH // self._each)
         strata = random.permuted(np.tile(np.arange(draws), (n, 1)), axis=1).T
         self._drawn = background.rows((strata + random.random((draws, n))) / draws)
-        self._rank = random.permuted(
-            np.tile(np.arange(n), (draws, 1)), axis=1
-        )  # of each feature in the order
+        order = np.tile(np.arange(n), (draws, 1))
+        self._rank = random.permuted(order, axis=1)  # of each feature in the order
         self._row = np.array(row, float)
         self.draws, self.count = draws, draws * self._each
 

@@ -77,9 +77,7 @@ class Connection:
         return self._reader
 
     def send(self, request: bytes) -> None:
-        with contextlib.suppress(
-            ConnectionError
-        ):  # the server may refuse, and close, before it had everything
+        with contextlib.suppress(ConnectionError):  # it may refuse, and close, before it had everything
             self.socket.sendall(request)
 
     def receive(self, method: str = "") -> Answer:

@@ -15,13 +15,13 @@ PROBES = {  # paths that mean what Kubernetes asks; test_rolling_update.py asks 
     "readinessProbe": {"/health/ready", "/v2/models/iris/ready", "/_stcore/health"},
 }
 START_SECONDS = 60  # that a server may take on a busy node
-SECRETS = {
+SECRETS = {  # of the book
     "DATABASE_URL",
     "BROKER_URL",
     "JWT_SECRET",
     "POSTGRES_PASSWORD",
     "RABBITMQ_PASSWORD",
-}  # of the book
+}
 CONFIDENTIAL = re.compile(r"PASSWORD|PASS$|SECRET|TOKEN|_KEY$|(DATABASE|BROKER|REDIS|RESULTS)_URL$")
 CLUSTER_WIDE = ("Namespace", "PersistentVolume")
 

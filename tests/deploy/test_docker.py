@@ -23,11 +23,11 @@ SERVICES = COMPOSE["services"]
 FOUR = {"lab", "fastapi", "flask", "ui"}
 KEYS = """build cap_drop command cpus depends_on entrypoint environment healthcheck hostname image logging
 mem_limit networks pids_limit ports profiles read_only restart security_opt tmpfs user volumes working_dir"""
-PARTS = {
+PARTS = {  # what servers are told of each profile
     "data": "BROKER_URL",
     "observability": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "generative": "GENERATION_URL",
-}  # what servers are told of each profile
+}
 OWN_USER = ("prom", "grafana", "jaegertracing")  # whose images have one that is not root
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 

@@ -133,9 +133,7 @@ def test_several_threads_generate_at_a_time_and_each_its_own(runtime):
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(one, "ab"))
     assert all(together) and together[0] != together[1]
-    if (
-        runtime.name == "tiny"
-    ):  # llama.cpp adds numbers up in another order where it computes two texts at once
+    if runtime.name == "tiny":  # llama.cpp adds up in another order where it computes two texts at once
         assert together == alone
 
 

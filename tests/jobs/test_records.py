@@ -216,9 +216,8 @@ def test_what_is_old_is_cleared_away_and_what_has_not_ended_is_kept(store):
         **dict.fromkeys(("JobRecord", "ChunkRecord", "InputRecord", "ModelRecord"), 1),
         "OutputRecord": 0,
     }
-    assert (
-        slug(lambda: cut_off.accept("d")) == "jobs-unavailable"
-    )  # it was cleared away, and may be sent again
+    # It was cleared away, and may be sent again.
+    assert slug(lambda: cut_off.accept("d")) == "jobs-unavailable"
     store.jobs.cancel(ANYBODY, waiting.id)
     with store.jobs.database.session() as session:
         session.execute(update(JobRecord).values(finished_at=long_ago))

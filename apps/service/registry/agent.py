@@ -42,9 +42,8 @@ class Agent:
         command += ["--store", str(settings.model_store.resolve())]
         command += ["--seconds", str(settings.registry_seconds)]
         path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-        apart = (
-            {"process_group": 0} if os.name == "posix" else {"creationflags": 0x200}
-        )  # no Ctrl-C reaches it
+        # No Ctrl-C reaches it.
+        apart = {"process_group": 0} if os.name == "posix" else {"creationflags": 0x200}
         self._process = subprocess.Popen(
             command, stdin=-1, stdout=-1, stderr=-1, env=os.environ | {"PYTHONPATH": path}, **apart
         )
