@@ -140,10 +140,17 @@ def read_bytes(path: Path) -> bytes:
 def check_versions(card: Card) -> None:
     """scikit-learn promises nothing across versions for a stored estimator, so the version must be the same.
     https://scikit-learn.org/stable/model_persistence.html"""
-    trained, here = card.inputs["versions"]["scikit-learn"], version("scikit-learn")
+    said, here = f"{card.name} {card.version}", version("scikit-learn")
+    versions = card.inputs.get("versions")
+    trained = versions.get("scikit-learn") if isinstance(versions, dict) else None
+    if not isinstance(trained, str):
+        raise VersionMismatchError(
+            f"{said}: the card does not tell with which scikit-learn it was exported: train again, or use "
+            "the onnx file"
+        )
     if trained != here:
         raise VersionMismatchError(
-            f"{card.name} {card.version} was exported with scikit-learn {trained}, this is {here}: "
+            f"{said} was exported with scikit-learn {trained}, this is {here}: "
             f"install scikit-learn=={trained}, train again, or use the onnx file"
         )
 
@@ -153,7 +160,9 @@ def agree(found, expected) -> bool:
     if isinstance(expected, list):
         return all(agree(*pair) for pair in zip(found, expected, strict=True))
     if isinstance(expected, float):
-        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
+        return not isinstance(found, str) and math.isclose(
+            found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE
+        )
     return found == expected
 
 
@@ -168,6 +177,10 @@ def check_golden_rows(card: Card, predict: Predict) -> None:
             "the card is another model's, train again"
         ) from error
     targets = card.targets or [card]
+    if predictions.shape[1:] != ((len(targets),) if card.targets else ()):
+        raise GoldenRowsError(
+            f"{said}: the model has other targets than its card: the card is another model's, train again"
+        )
     shares = [None] * len(targets)
     if card.has_probabilities:
         shares = probabilities if card.targets else [probabilities]

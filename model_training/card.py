@@ -3,14 +3,14 @@
 After M. Mitchell and others, Model Cards for Model Reporting (2019), cut down to what machines act on.
 """
 
-import json
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 MAX_BYTES = 4 * 1024**2  # of a card with ten thousand features
+ROUNDED = 1e-6  # what a share in a card may be off by
 
 
 class CardError(ValueError):
@@ -57,9 +57,12 @@ class Feature(Part):
 
     @model_validator(mode="after")
     def check_range(self) -> "Feature":
-        """Something lies between minimum and maximum."""
+        """Something lies between minimum and maximum, and what was seen in training is in order."""
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"expected the minimum of {self.name} to be no more than its maximum")
+        for found in (self.observed or [], self.quantiles or []):
+            if [*found] != sorted(found):
+                raise ValueError(f"expected what was seen of {self.name} from the least to the greatest")
         return self
 
     @model_validator(mode="after")
@@ -73,6 +76,8 @@ class Feature(Part):
         for found in (self.labels, self.shares):
             if found is not None and len(found) != len(self.categories or []):
                 raise ValueError(f"expected as many labels and shares of {self.name} as it has categories")
+        if self.shares and (min(self.shares) < 0 or sum(self.shares) > 1 + ROUNDED * len(self.shares)):
+            raise ValueError(f"expected shares of {self.name} from 0, and no more than 1 together")
         return self
 
 
@@ -122,6 +127,15 @@ class ModelFile(Part):
     sha256: str
     bytes: int
 
+    @field_validator("file")
+    @classmethod
+    def check_name(cls, found: str) -> str:
+        """Beside the card."""
+        plain = found.isascii() and found.isprintable() and "\\" not in found and len(found) <= 100
+        if not found or not plain or found.startswith(".") or PurePath(found).name != found:
+            raise ValueError("expected the name of a file that is in the card's folder")
+        return found
+
 
 class Card(Part):
     card_format: Literal[1] = 1
@@ -156,9 +170,15 @@ class Card(Part):
 
     @model_validator(mode="after")
     def check_lengths(self) -> "Card":
-        """Golden rows have a number for each feature, labels a class each."""
-        if any(len(row.features) != len(self.features) for row in self.golden):
-            raise ValueError("expected as many numbers in a golden row as there are features")
+        """Golden rows and presets have a value for each feature, labels a class each, and no two features or
+        targets the same name."""
+        if any(len(row.features) != len(self.features) for row in [*self.golden, *self.presets]):
+            raise ValueError(
+                "expected as many numbers in a golden row, and in a preset, as there are features"
+            )
+        for parts in (self.features, self.targets or []):
+            if len({part.name for part in parts}) < len(parts):
+                raise ValueError("expected each feature, and each target, by a name of its own")
         for part in [self, *(self.targets or [])]:
             if part.labels is not None and len(part.labels) != len(part.classes or []):
                 raise ValueError("expected as many labels as there are classes")
@@ -170,18 +190,18 @@ class Card(Part):
         with_shares = [row for row in self.golden if row.probabilities is not None]
         if (self.targets or self.classes) and 0 < len(with_shares) < len(self.golden):
             raise ValueError("expected probabilities in every golden row, or in none")
-        if not self.targets:
-            check_answers(self, [(row.prediction, row.probabilities) for row in self.golden])
-            return self
-        if self.classes or any(
-            not isinstance(row.prediction, list) or len(row.prediction) != len(self.targets)
-            for row in self.golden
-        ):
-            raise ValueError("expected a prediction for each of the targets, and classes with them")
-        for place, target in enumerate(self.targets):
-            shares = [row.probabilities and row.probabilities[place] for row in self.golden]
-            answers = [row.prediction[place] for row in self.golden]
-            check_answers(target, [*zip(answers, shares, strict=True)])
+        if self.targets and self.classes:
+            raise ValueError("expected classes with the targets that they are of")
+        for row in self.golden:
+            answers = [(row.prediction, row.label, row.probabilities)]
+            if self.targets:
+                nothing = [None] * len(self.targets)
+                parts = [nothing if part is None else part for part in answers[0]]
+                if any(not isinstance(part, list) or len(part) != len(self.targets) for part in parts):
+                    raise ValueError("expected an answer of each target in every golden row")
+                answers = [*zip(*parts, strict=True)]
+            for target, answer in zip(self.targets or [self], answers, strict=True):
+                check_answer(target, *answer)
         return self
 
     @property
@@ -203,14 +223,18 @@ class Card(Part):
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
-def check_answers(target: Card | Target, answers: list[tuple]) -> None:
-    """Raises ValueError unless the predictions and probabilities of golden rows are those of its classes."""
+def check_answer(target: Card | Target, prediction: object, label: object, shares: object) -> None:
+    """Raises ValueError unless what a golden row answers is of the target's classes."""
     names, labels = target.classes or [], target.raw_labels
     if len(set(names)) < len(names) or len(set(labels)) < len(labels):
         raise ValueError("expected each class, and each label, once")
-    if names and any(shares is not None and len(shares) != len(names) for _, shares in answers):
+    if prediction is None or isinstance(prediction, list) or isinstance(label, list):
+        raise ValueError("expected one prediction of each target, and one label, in a golden row")
+    if shares is not None and (
+        not isinstance(shares, list) or len(shares) != len(names) or list in map(type, shares)
+    ):
         raise ValueError("expected as many probabilities in a golden row as there are classes")
-    if names and any(isinstance(found, list) or found not in labels for found, _ in answers):
+    if names and prediction not in labels:
         raise ValueError("expected the prediction of every golden row among the labels of the classes")
 
 
@@ -219,14 +243,16 @@ def read_card(path: Path) -> Card:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CardError(f"{path} is larger than any model card ({MAX_BYTES // 1024**2} MiB): train again")
-        return Card.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Card.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise CardError(f"there is no card at {path}: train a model, or copy its card.json with it") from None
     except CardError:
         raise
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CardError(f"{path} is not a model card: {where}: {first['msg']}") from None
-    except (OSError, ValueError, RecursionError) as error:
+        if first["type"] == "json_invalid":
+            raise CardError(f"{path} cannot be read as a model card: {first['msg']}") from None
+        said = [".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")]
+        raise CardError(f"{path} is not a model card: {': '.join(filter(None, said))}") from None
+    except OSError as error:
         raise CardError(f"{path} cannot be read as a model card: {error}") from None

@@ -215,10 +215,8 @@ class Store:
 
 
 def check_plain(folder: Path, card: Card) -> None:
-    """Raises UnreadableError where a file of the card's lies elsewhere, or is no plain file."""
+    """Raises UnreadableError where a file of the card's is no plain file."""
     for name in ("card.json", *(file.file for file in card.files.values())):
-        if Path(name).name != name or "\\" in name or not name.isascii() or name.startswith("."):
-            raise UnreadableError("the card names a file that is not in its folder: no export writes that")
         if (folder / name).is_symlink():
             raise UnreadableError(f"{name} is a link: expected a plain file")
 

@@ -223,7 +223,7 @@ def test_a_card_that_names_files_elsewhere_is_refused(iris_exported, tmp_path):
     shutil.copy(folder / "model.onnx", tmp_path / "model.onnx")
     text = (folder / "card.json").read_text(encoding="utf-8")
     (folder / "card.json").write_text(text.replace('"model.onnx"', '"../model.onnx"'), encoding="utf-8")
-    with pytest.raises(Exception, match="not in its folder"):
+    with pytest.raises(Exception, match="in the card's folder"):
         Store(tmp_path / "store").add("iris", folder)
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 

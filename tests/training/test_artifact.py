@@ -133,6 +133,14 @@ def test_a_card_that_is_none(iris, content, says):
         load(iris)
 
 
+@pytest.mark.parametrize("inputs", [{}, {"versions": None}, {"versions": {"scikit-learn": 1.8}}])
+def test_a_card_that_does_not_tell_which_scikit_learn_it_was(iris, inputs):
+    edit_card(iris, lambda card: card.update(inputs=inputs))
+    with pytest.raises(artifact.VersionMismatchError, match="does not tell with which scikit-learn"):
+        load(iris, "joblib")
+    load(iris, "onnx")
+
+
 def test_loading_onnx_needs_no_scikit_learn(iris):
     code = (
         "import sys; from pathlib import Path; from model_training.artifact import load; "
@@ -151,13 +159,32 @@ def test_loading_onnx_needs_no_scikit_learn(iris):
         lambda card: card.update(golden=[]),
         lambda card: card.update(trained_at="yesterday"),
         lambda card: card["golden"][0]["features"].pop(),
+        lambda card: card["presets"][0]["features"].pop(),
         lambda card: card.update(labels=["a", "b"]),
         lambda card: card["features"][0].update(minimum=float("nan")),
+        lambda card: card["features"][0].update(observed=[7.9, 4.3]),
+        lambda card: card["features"][0]["quantiles"].reverse(),
+        lambda card: card["features"][0].update(name=card["features"][1]["name"]),
+        lambda card: card["files"]["onnx"].update(file="../model.onnx"),
+        lambda card: card["files"]["onnx"].update(file="m" * 300),
         lambda card: card.pop("files"),
         lambda card: card.update(card_format=2),
         lambda card: card.update(more=1),
     ],
-    ids=["features", "golden", "time", "short row", "labels", "nan", "files", "format", "more"],
+    ids=[
+        *[
+            "features",
+            "golden",
+            "time",
+            "short row",
+            "short preset",
+            "labels",
+            "nan",
+            "observed",
+            "quantiles",
+        ],
+        *["name twice", "elsewhere", "long name", "files", "format", "more"],
+    ],
 )
 def test_a_card_that_does_not_say_what_a_server_needs_is_no_card(iris, change):
     edit_card(iris, change)
@@ -168,7 +195,7 @@ def test_a_card_that_does_not_say_what_a_server_needs_is_no_card(iris, change):
 def test_a_card_of_another_models_features_is_found_by_its_golden_rows(iris):
     def shorten(card: dict) -> None:
         card["features"].pop()
-        for row in card["golden"]:
+        for row in [*card["golden"], *card["presets"]]:
             row["features"].pop()
 
     edit_card(iris, shorten)

@@ -83,7 +83,7 @@ def test_a_card_cannot_name_a_file_elsewhere(iris, target, name):
     card = json.loads(path.read_text(encoding="utf-8"))
     card["files"]["onnx"]["file"] = name
     path.write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(CardError, match="expected names of files"):
+    with pytest.raises(CardError, match="in the card's folder"):
         deliver(iris, target)
     assert not target.exists()
 
