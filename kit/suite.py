@@ -115,7 +115,7 @@ def test(arguments: list[str]) -> int:
         print(f"The tests that are quick, in {processes} processes:", flush=True)
         return run_and_tidy(command)
     if notebooks := sorted(str(path) for path in (ROOT / "notebooks").glob("*.ipynb")):
-        command += ["--nbval", "--nbval-cell-timeout=120", *notebooks]
+        command += ["--nbval", "--nbval-cell-timeout=300", *notebooks]
         if (sanitize := ROOT / "tests" / "notebooks" / "sanitize.cfg").exists():
             command += ["--nbval-sanitize-with", str(sanitize)]
     print(f"All tests, and {len(notebooks)} notebooks, in {processes} processes:", flush=True)

@@ -454,7 +454,7 @@ def test_flask_on_granian_does_not_generate():
     """There, a view cannot see that its client has gone."""
     door = Door("flask", {"SERVER": "granian"})
     try:
-        assert eventually(lambda: not door.server.alive)
+        assert eventually(lambda: not door.server.alive, 60)
         assert "flask_app: SERVER: with GENERATION=on" in door.log().splitlines()[-1]
     finally:
         door.stop()

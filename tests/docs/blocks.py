@@ -38,7 +38,7 @@ def block(language: str, holding: str) -> str:
 
 def run(command: list[str], cwd: Path, **env: str) -> str:
     done = subprocess.run(
-        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, encoding="utf-8", timeout=600
+        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, encoding="utf-8", timeout=1200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -12,7 +12,7 @@ from tests.docs.blocks import BASH, answers_when_started, block, run
 @pytest.mark.skipif(
     not (os.environ.get("CI") and BASH and os.name != "nt"), reason="downloads everything: only on CI"
 )
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_an_environment_of_ones_own_with_pip_alone(tmp_path, project):
     own = shutil.copytree(
         project, tmp_path / "own", ignore=shutil.ignore_patterns("models", "model.pkl", "card.json")
