@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.service.jobs import csv_rows
 from apps.service.jobs.csv_rows import CsvRows
@@ -61,6 +63,8 @@ WRONG = {  # bytes, and for each mistake its line, its column and its words
     "hexadecimal": (b"a,b c\n0x1,2\n", [(2, "a", "such as")]),
     "semicolons": (b"a;b c\n1;2\n", [(1, None, "column 1 is none"), (1, "a", "expected a column")]),
     "carriage returns alone": (b"a,b c\r1,2\r", [(1, None, "expected the names")]),
+    "a carriage return within": (b"a,b c\n1\r,2\n3,4\n", [(2, None, "quotes closed")]),
+    "two carriage returns": (b"a,b c\r\n1,2\r\r\n3,4\r\n", [(2, None, "quotes closed")]),
     "a comment": (b"a,b c\n# secret\n1,2\n", [(2, None, "got 1")]),
     "two mistakes": (b"a,b c\nx,y\n1,2\n", [(2, "a", "such as"), (2, "b c", "such as")]),
 }  # fmt: skip
@@ -99,6 +103,30 @@ def test_a_mistake_has_its_line_and_column_and_repeats_nothing(name, step, block
         assert words in one["message"]
     assert len(told) >= len(mistakes)
     assert "secret" not in str(told) + problem.detail
+
+
+CELLS = st.sampled_from(
+    ["1", "2.5", '"3"', "1e0", "", " 1", "1\r", '"1', "x", "1,1", "-0", "nan", '"1""2"', "\xe9"]
+)
+LINES = st.lists(st.lists(CELLS, min_size=1, max_size=3).map(",".join), max_size=6)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.integers(1, 9))
+def test_what_is_taken_and_what_is_told_depend_on_no_piece_and_no_block(lines, end, step):
+    data = end.join(["a,b c", *lines, ""]).encode()
+    whole = outcome(data, 1 << 20)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(csv_rows, "BLOCK_BYTES", 8)
+        assert outcome(data, step) == whole
+        patched.setattr(CsvRows, "_fast", lambda *_: None)
+        assert outcome(data, step) == whole
+
+
+def outcome(data: bytes, step: int) -> list | str:
+    try:
+        return read(data, step=step)
+    except Problem as problem:
+        return f"{problem.detail} {problem.members}"
 
 
 def test_one_column_has_no_blank_rows():

@@ -96,6 +96,8 @@ class CsvRows:
         """All rows of a block; None where a line of it has to be looked at by itself."""
         if self._blank or BLANK.search(block) or block.lstrip(b" \t\r").startswith(b"\n"):
             return None
+        if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+            return None
         if not self._plain:
             return self._cells.rows(block, self._order)
         try:
