@@ -23,6 +23,7 @@ def form(content: bytes, name: str = "file", kind: str = "text/csv", end: str = 
 
 
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+NAMED = dict(zip(HEADER.strip().split(","), ROW, strict=True))
 MANY = json.dumps({"instances": rows(25_000)}).encode()  # more than any other body may have
 assert 1 << 20 < len(MANY) < MOST_BYTES
 TWO = csv_of([ROW, ROW])
@@ -36,6 +37,11 @@ GOOD = {  # headers, body, rows
         JSON,
         json.dumps({"instances": rows(20_000)}, indent=0).encode(),
         20_000,
+    ),
+    "json that is long, by name at the end": (
+        JSON,
+        MANY[:-2] + b"," + json.dumps(NAMED).encode() + b"]}",
+        25_001,
     ),
     "csv": (CSV, TWO, 2),
     "csv with a charset": ({"Content-Type": "text/csv; charset=utf-8"}, TWO, 2),

@@ -20,7 +20,6 @@ HEAD = re.compile(rb'\s*\{\s*"instances"\s*:\s*\[').match
 ROW = re.compile(rb"\s*(\[[^\[\]]*\])\s*(,?)").match
 TAIL = re.compile(rb"\s*\]\s*\}\s*").fullmatch
 MIXED_ROW = re.compile(rb"\s*(\[[^\[\]{}]*\]|\{[^\[\]{}]*\})\s*(,?)").match
-OBJECT = re.compile(rb"\s*\{").match
 TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\Z)', re.DOTALL)  # the last of which may not have ended
 
 
@@ -47,7 +46,7 @@ class JsonRows:
                     f"{self._small} bytes",
                 )
             del self._kept[: head.end()]
-            self._mixed = self._mixed or bool(OBJECT(self._kept))
+        self._mixed = self._mixed or b"{" in self._kept
         if len(self._kept) < BLOCK_BYTES:
             return
         cut = self._last_row()
@@ -117,6 +116,8 @@ class JsonRows:
 
     def _read(self, block: bytes) -> np.ndarray:
         """The rows of a block, which are numbers in brackets with commas between."""
+        if not block or block.isspace():
+            raise self._not_right()
         if self._mixed:
             return self._read_mixed(block)
         try:
