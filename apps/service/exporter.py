@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from apps.service.hosts import Hosts
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 EVERY_SECONDS = 1.0  # the values of this process go to those of the others
+SILENT_SECONDS = 10  # that a client may say, or take, nothing: each holds a thread
 
 
 class Exporter:
@@ -98,9 +100,16 @@ class Server(ThreadingMixIn, WSGIServer):
         connection.setblocking(True)  # which it has from its listener on some systems
         return connection, address
 
+    def handle_error(self, request: socket.socket, client_address: tuple) -> None:
+        """A client that leaves, or says nothing, is no fault of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 class Handler(WSGIRequestHandler):
     """Logs nothing."""
+
+    timeout = SILENT_SECONDS
 
     def log_message(self, *_) -> None:
         pass

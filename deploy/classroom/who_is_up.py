@@ -140,6 +140,8 @@ def state(address: str) -> str:
 
 def serve(given: Class, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE  # for a client that says nothing
+
         def do_GET(self) -> None:
             host = re.match(r"\[[0-9a-f:]+\]|[\w.-]+", self.headers.get("Host", ""))
             known = {"/": "text/html; charset=utf-8", "/health": "text/plain"}.get(self.path)
