@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, TimeoutError
 
 LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-DRAWN_SECONDS = 10  # until nothing of a page is pale any more, as it is while Streamlit draws
+DRAWN_SECONDS = 60  # until nothing of a page is pale any more, as it is while Streamlit draws
 KINDS = {
     "laptop": {"viewport": LAPTOP, "color_scheme": "light"},
     "phone": {"viewport": PHONE, "color_scheme": "dark"},
