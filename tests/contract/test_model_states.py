@@ -178,8 +178,11 @@ def golden_differs(folder: Path) -> None:
 
 def card_of_fewer_features(folder: Path) -> None:
     found = read(folder)
-    rows = [row | {"features": row["features"][:3]} for row in found["golden"]]
-    card(features=found["features"][:3], golden=rows)(folder)
+    rows = {
+        kind: [row | {"features": row["features"][:3]} for row in found[kind]]
+        for kind in ("golden", "presets")
+    }
+    card(features=found["features"][:3], **rows)(folder)
 
 
 def other_scikit_learn(folder: Path) -> None:

@@ -148,7 +148,8 @@ def test_equals_share_alike_and_what_does_nothing_gets_nothing(value, power):
 def test_it_is_what_all_orders_and_all_training_values_give():
     """Against the definition, over a training distribution of a few values: every order, every row."""
     towns = Feature(name="town", kind="category", categories=["a", "b"], shares=[0.5, 0.5])
-    model = Fake(lambda row: 6.0 * (row[0] == 0) * (row[1] == 0) + 2 * (row[1] == 0), [towns] * 2)
+    homes = towns.model_copy(update={"name": "home"})
+    model = Fake(lambda row: 6.0 * (row[0] == 0) * (row[1] == 0) + 2 * (row[1] == 0), [towns, homes])
     answer = explained(model, ["a", "a"])
     # v() = 6/4 + 1 = 2.5, v(first) = 3 + 1, v(second) = 3 + 2, v(both) = 8
     assert answer.baseline == pytest.approx(2.5, abs=4 * answer.baseline_standard_error)
