@@ -170,8 +170,8 @@ class Card(Part):
 
     @model_validator(mode="after")
     def check_lengths(self) -> "Card":
-        """Golden rows and presets have a value for each feature, labels a class each, and no two features or
-        targets the same name."""
+        """Golden rows and presets have a value for each feature, labels a class each, and of features,
+        targets, classes and labels none is there twice."""
         if any(len(row.features) != len(self.features) for row in [*self.golden, *self.presets]):
             raise ValueError(
                 "expected as many numbers in a golden row, and in a preset, as there are features"
@@ -182,11 +182,14 @@ class Card(Part):
         for part in [self, *(self.targets or [])]:
             if part.labels is not None and len(part.labels) != len(part.classes or []):
                 raise ValueError("expected as many labels as there are classes")
+            for names in (part.classes or [], part.raw_labels):
+                if len(set(names)) < len(names):
+                    raise ValueError("expected each class, and each label, once")
         return self
 
     @model_validator(mode="after")
     def check_classes(self) -> "Card":
-        """Each class and each label once, and what golden rows answer is one of them."""
+        """What golden rows answer is of the classes, for each target."""
         with_shares = [row for row in self.golden if row.probabilities is not None]
         if (self.targets or self.classes) and 0 < len(with_shares) < len(self.golden):
             raise ValueError("expected probabilities in every golden row, or in none")
@@ -225,16 +228,14 @@ class Card(Part):
 
 def check_answer(target: Card | Target, prediction: object, label: object, shares: object) -> None:
     """Raises ValueError unless what a golden row answers is of the target's classes."""
-    names, labels = target.classes or [], target.raw_labels
-    if len(set(names)) < len(names) or len(set(labels)) < len(labels):
-        raise ValueError("expected each class, and each label, once")
+    names = target.classes or []
     if prediction is None or isinstance(prediction, list) or isinstance(label, list):
         raise ValueError("expected one prediction of each target, and one label, in a golden row")
     if shares is not None and (
         not isinstance(shares, list) or len(shares) != len(names) or list in map(type, shares)
     ):
         raise ValueError("expected as many probabilities in a golden row as there are classes")
-    if names and prediction not in labels:
+    if names and prediction not in target.raw_labels:
         raise ValueError("expected the prediction of every golden row among the labels of the classes")
 
 

@@ -19,7 +19,7 @@ from apps.service.requests import IS_HEALTH, REQUEST_ID
 from apps.service.settings import Settings
 
 PARAMETER = re.compile(r"\{(\w+)\}")
-V1, V2 = "v1-", "v2-"  # before the names of what OpenAI's API and the Open Inference Protocol have
+V1, V2 = "v1-", "v2-"  # before names of OpenAI's API, and of the Open Inference Protocol
 DESCRIPTION = """Every GET answers HEAD too. Every answer carries `X-Request-ID`: the request's own, where
 that is of 1 to 64 letters, digits and `._-`, else a new one. Every error is a problem of
 [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457); all that there are stand at [/problems](/problems).
