@@ -1,12 +1,13 @@
 """A chat in a real browser: read as it comes, stopped, with both servers, one of which dies in the middle."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 from classroom.servers import Server, serve
 from looks import KINDS, fits
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 from talkative import talkative
 
 
@@ -106,13 +107,17 @@ def stop_button(page: Page) -> Locator:
 
 def stop(page: Page, by: str, of: int = 1) -> None:
     """As people do who see no answer to their press: once more. A press may fall on a button that the page is
-    drawing again. After it `of` answers are stopped."""
+    drawing again, or that goes since the press before it was heard after all. After it `of` answers are
+    stopped."""
     stopped, button = page.get_by_text("Stopped by you."), stop_button(page)
     for _ in range(4):
-        if button.is_visible() and by == "Escape":
-            page.keyboard.press("Escape")
-        elif button.is_visible():
-            button.press("Enter") if by == "Enter" else button.click()
+        with suppress(TimeoutError):
+            if by == "Escape":
+                page.keyboard.press("Escape")
+            elif by == "Enter":
+                button.press("Enter", timeout=5_000)
+            else:
+                button.click(timeout=5_000)
         try:
             return expect(stopped).to_have_count(of, timeout=5_000)
         except AssertionError as not_yet:
