@@ -42,6 +42,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service) -> None:
         super().__init__(config)
         self._service, self._stop_at = service, None
+        self.server_state.draining = False
 
     def handle_exit(self, sig: int, frame) -> None:
         if workers.is_for_supervisor(sig):
@@ -75,6 +76,6 @@ class Server(uvicorn.Server):
 
 
 def cut_off_stalled(connections) -> None:
-    now = time.monotonic()
+    now = time.perf_counter()
     for connection in list(connections):
         connection.cut_off_if_stalled(now)

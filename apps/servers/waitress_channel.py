@@ -13,8 +13,9 @@ from waitress.utilities import build_http_date
 from apps.frameworks.presence import SOCKET
 from apps.frameworks.websockets_wsgi import TAKE_OVER
 from apps.frameworks.wsgi import MEASURED
-from apps.servers.waitress_parser import StrictParser, strict_parser
-from apps.service.problems import Problem
+from apps.servers.http_parser import RequestParser
+from apps.servers.waitress_request import Request
+from apps.service.problems import Problem, of_status
 from apps.service.requests import RequestContext, Requests
 from apps.service.timing import ARRIVAL
 
@@ -78,10 +79,10 @@ def strict(requests: Requests) -> type[HTTPChannel]:
             lines = [f"HTTP/1.1 {self.status}", *[f"{name}: {value}" for name, value in fields], "", ""]
             return "\r\n".join(lines).encode("latin-1")
 
-    def open_context(request: StrictParser) -> RequestContext:
+    def open_context(request: Request) -> RequestContext:
         return requests.open(
-            getattr(request, "command", ""),
-            getattr(request, "path", ""),
+            request.command,
+            request.path,
             target_bytes=request.target_bytes,
             header_count=request.header_count,
             header_bytes=request.header_bytes,
@@ -106,74 +107,91 @@ def strict(requests: Requests) -> type[HTTPChannel]:
             self.write(b"" if context.method == "HEAD" else body)
             requests.close(context, status)
 
-        def problem_of(self, context) -> Problem:
+        def problem_of(self, context: RequestContext) -> Problem:
             request = self.request
-            if request.problem is not None:
-                return request.problem
-            if hasattr(request, "command"):  # there was a request line
+            if request.header_count:
                 try:
                     requests.check(context)
                 except Problem as problem:
                     return problem
-            return requests.malformed()
+            return request.problem or of_status(500)  # waitress's own, for a fault in its task
 
     class StrictChannel(HTTPChannel):
-        parser_class, task_class, error_task_class = strict_parser(requests), StrictTask, ProblemTask
+        parser_class, task_class, error_task_class = Request, StrictTask, ProblemTask
         linger = False
         ahead = b""  # what has come of the next requests, before it is their turn
-        _begun: float | None = None  # since when a request has been arriving
         _lingering: float | None = None
 
+        def __init__(self, *args, **options) -> None:
+            super().__init__(*args, **options)
+            self._arriving = RequestParser(requests, self)
+
         def received(self, data: bytes) -> bool:
-            if self._lingering is not None:
+            if self._lingering is not None or self.will_close or self.close_when_flushed:
                 return False
-            result = super().received(data)
-            if self.request is None:
-                self._begun = None
-            elif self._begun is None:
-                self._begun = time.monotonic()
-            return result
+            with self.requests_lock:
+                self.ahead = self._arriving.read(data)
+                if self.request is not None and self.request.expect_continue and not self.sent_continue:
+                    self.send_continue()
+            return True
+
+        def on_head(self) -> None:
+            self.request = request = Request(self.adj)
+            request.read_head(self._arriving)
+            if (
+                request.target_bytes > limits.max_url_bytes
+                or request.header_count > limits.max_headers
+                or request.header_bytes > limits.max_header_bytes
+                or request.content_length > (request.streamed_limit or limits.max_body_bytes)
+                or (request.version == "1.1" and "," in request.headers.get("HOST", ","))  # none, or two
+            ):
+                raise requests.malformed()  # or what `check` finds
+
+        def on_body(self, piece: bytes) -> None:
+            self.request.body.append(piece)
+            limit = self.request.streamed_limit
+            if self._arriving.size > (limit or limits.max_body_bytes):
+                raise requests.too_large(limit)
+
+        def on_message_complete(self) -> None:
+            self.request.read_end()
+            self._hand_over(self.request)
+
+        def on_problem(self, problem: Problem) -> None:
+            request = self.request or Request(self.adj)
+            request.path = request.path or self._arriving.path
+            request.problem, request.error = problem, True
+            self._hand_over(request)
+
+        def _hand_over(self, request: Request) -> None:
+            self.request, self.sent_continue = None, False
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
 
         def cut_off_if_stalled(self, now: float) -> None:
+            begun = self._arriving.begun
             if self._lingering is not None:
                 if now > self._lingering:
                     self.handle_close()
-            elif self._begun is not None:
-                if now - self._begun > wait and not self._is_streaming(now):
-                    self._refuse_late_request()
+            elif begun is not None:
+                streamed = self.request is not None and self.request.streamed_limit is not None
+                if now - begun > (requests.seconds_for(self._arriving.size) if streamed else wait):
+                    with self.requests_lock:
+                        self._arriving.refuse(requests.too_slow(streamed))
             elif not self.requests or self.total_outbufs_len >= SEND_BYTES:
                 # It asks nothing, or does not read: a stream, as long as there is a request.
                 patience = min(idle, limits.generation_write_seconds) if self.requests else idle
                 if time.time() - self.last_activity > patience:
                     self.handle_close()
 
-        def _is_streaming(self, now: float) -> bool:
-            """Whether a body that the view takes in pieces comes fast enough."""
-            request = self.request
-            if request is None or request.streamed_limit is None or request.body is None:
-                return False
-            return now - self._begun <= requests.seconds_for(len(request.body))
-
-        def _refuse_late_request(self) -> None:
-            with self.requests_lock:
-                request, self.request, self._begun = self.request, None, None
-                if request is None:
-                    return
-                request.refuse(requests.too_slow(streamed=request.streamed_limit is not None))
-                self.requests.append(request)
-                if len(self.requests) == 1:
-                    self.server.add_task(self)
-
         def handle_close(self) -> None:
             """A request whose head has come, and whose client leaves in its body, has a line in the log."""
             request, self.request = self.request, None
-            if request is not None and request.headers_finished and not request.completed:
+            if request is not None:
                 requests.close(open_context(request), 499)
             super().handle_close()
-
-        def service(self) -> None:
-            self.ahead = self.requests[0].ahead
-            super().service()
+            self._arriving.close()
 
         # The loop asks these two of every connection at each look: so they do not ask waitress's own.
 
@@ -208,7 +226,7 @@ def strict(requests: Requests) -> type[HTTPChannel]:
                 if not self.total_outbufs_len and not self.will_close:
                     with suppress(OSError):
                         self.socket.shutdown(socket.SHUT_WR)
-                    self._lingering = time.monotonic() + LINGER_SECONDS
+                    self._lingering = time.perf_counter() + LINGER_SECONDS
                     return
             super().handle_write()
             if self.ahead and self.connected and HTTPChannel.readable(self):

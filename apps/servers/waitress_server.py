@@ -16,8 +16,8 @@ from waitress.server import create_server
 
 from apps.frameworks.wsgi import SPARE_THREADS
 from apps.servers import workers
+from apps.servers.http_parser import FRAMING_ALLOWED
 from apps.servers.waitress_channel import SEND_BYTES, strict
-from apps.servers.waitress_parser import FRAMING_ALLOWED
 
 SWEEP_SECONDS = 0.5
 CONNECTIONS = 16384  # at most; fewer where the system allows fewer open files
@@ -165,7 +165,7 @@ class Loop:
 
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(seconds, hasattr(wasyncore.select, "poll"), self._server._map, count=1)
-        now = time.monotonic()
+        now = time.perf_counter()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             for channel in list(self._server.active_channels.values()):

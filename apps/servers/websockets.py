@@ -27,7 +27,7 @@ def protocol_for(app, write_seconds: float):
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self._full_since = time.monotonic()
+            self._full_since = time.perf_counter()
 
         def resume_writing(self) -> None:
             super().resume_writing()

@@ -166,6 +166,17 @@ def test_what_is_not_http_is_refused_alike_and_ends_the_connection(full, raw, st
     assert comparable(answers[0]) == comparable(answers[1])
 
 
+@pytest.mark.parametrize(("raw", "statuses"), parameters(REFUSED))
+def test_it_is_refused_behind_another_request_too(full, raw, statuses):
+    for server in full.values():
+        with Connection(server.url) as connection:
+            connection.send(GET + b"\r\n" + raw)
+            assert connection.receive().status == 200
+            answer = connection.receive()
+            assert answer.status in statuses and answer.headers["connection"] == "close", answer
+            assert connection.is_closed()
+
+
 @pytest.mark.parametrize(("raw", "statuses"), parameters(TAKEN))
 def test_what_is_unusual_and_http_is_read_alike(full, raw, statuses):
     answers = []

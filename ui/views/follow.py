@@ -30,7 +30,7 @@ STEPS = {
     ),
     "received": (
         "From the request's first byte to its last: a large body or a slow network makes this long.",
-        ("apps/servers/uvicorn_protocol.py", "apps/servers/waitress_parser.py"),
+        ("apps/servers/http_parser.py", "apps/servers/http_parser.py"),
         (6, "A limit is a decision so it is a setting"),
     ),
     "taken up": (

@@ -1,0 +1,194 @@
+"""Requests as they arrive, for both servers: httptools, which is llhttp, the parser of Node.js, made strict.
+
+It takes what RFC 9112 has and nothing else, within the service's limits, and one request at a time."""
+
+import re
+from contextlib import suppress
+from time import perf_counter
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from apps.service.problems import Problem
+from apps.service.requests import METHODS, Requests
+
+FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
+BLANK_LINE = b"\r\n\r\n"  # where a head ends, and a body in chunks
+
+AUTHORITY = rb"https?://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # RFC 9112, section 3.2.2
+request_line = re.compile(
+    rb"([!#$%%&'*+.^_`|~0-9A-Za-z-]+) (%b)?(/[!-~]*|(?<=^OPTIONS )\*) HTTP/1\.([01])\r\n" % AUTHORITY
+).match
+may_become_line = re.compile(rb"[!-~][ -~]*\r?").fullmatch
+UPGRADE_FIELD = re.compile(rb"(?<=\n)upgrade:[^\n]*\n", re.IGNORECASE)
+
+
+class RequestParser:
+    """Tells `connection` of each request: `on_head`, `on_body` for each piece, and `on_message_complete`; or
+    `on_problem`, after which nothing more is to be read. The first three may raise Problem.
+
+    `follows` is what a client may upgrade to, such as b"websocket"."""
+
+    def __init__(self, requests: Requests, connection, follows: bytes | None = None) -> None:
+        self._requests, self._connection, self._follows = requests, connection, follows
+        limits = requests.settings
+        self._most = limits.max_url_bytes + limits.max_header_bytes + FRAMING_ALLOWED  # bytes of a head
+        self.parser = HttpRequestParser(self)
+        self._begin()
+        self.begun: float | None = None  # by perf_counter, since when a request has been arriving
+
+    def _begin(self) -> None:
+        self.begun = perf_counter()
+        self.arrival: list[float | None] = [self.begun, None]  # of its first byte and its last
+        self.method = self.version = ""
+        self.authority = self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
+        self.expects_continue = self.keep_alive = False
+        self.size = 0  # bytes of its body that have come
+        self.left = 0  # bytes that are still to come, where a header says how many
+        self._framing = 0  # bytes of what came after the head and is not its body
+        self._head = self._tail = b""
+        self._in_body = self._is_complete = False
+
+    def read(self, data: bytes) -> bytes:
+        """Take what has come of one request. What comes after its end is returned, for the next call."""
+        while data:
+            if self.begun is None:
+                data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
+                if not data:
+                    break
+                self._begin()
+            size = self.left or self._to_blank_line(data)
+            try:
+                if self._in_body:
+                    self._take_body(data[:size])
+                else:
+                    self._take_head(data[:size])
+                if self._is_complete:
+                    self.arrival[1] = perf_counter()
+                    self._connection.on_message_complete()
+                    self.begun = None
+                    return data[size:]
+            except Problem as problem:
+                self.refuse(problem)
+                return b""
+            data = data[size:]
+        return b""
+
+    def refuse(self, problem: Problem) -> None:
+        """Have what has come of a request answered with a problem."""
+        self._connection.on_problem(problem)
+        self.begun = None
+
+    def close(self) -> None:
+        """For the collector of garbage: the two parsers and the connection know each other."""
+        self.parser = self._connection = None
+
+    @property
+    def path(self) -> str:
+        return unquote(self.target.partition(b"?")[0].decode())
+
+    def streamed_limit(self) -> int | None:
+        """How many bytes the body may have, where the view takes it in pieces."""
+        return self._requests.streamed_limit(self.method, self.path)
+
+    def _to_blank_line(self, data: bytes) -> int:
+        """Bytes of `data` up to the end of a blank line, which ends a head, and a body in chunks. It may have
+        begun in what came before."""
+        found = (self._tail + data).find(BLANK_LINE)
+        if found < 0:
+            self._tail = (self._tail + data)[-3:]
+            return len(data)
+        size, self._tail = found + 4 - len(self._tail), b""
+        return size
+
+    def _take_head(self, piece: bytes) -> None:
+        self._head += piece
+        if len(self._head) > self._most:
+            too_long = len(self._head.partition(b"\n")[0]) > self._requests.settings.max_url_bytes
+            raise self._requests.too_long() if too_long else self._requests.too_many_header_bytes()
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserUpgrade:
+            self._stay_with_http()
+        except HttpParserError:  # at a method that it does not know, before the line is there, too
+            if b"\n" in self._head or not may_become_line(self._head):
+                self._read_line()
+                raise self._requests.malformed() from None
+        if self._in_body:
+            self._read_line()
+            self._read_framing()
+            self._connection.on_head()
+
+    def _read_line(self) -> None:
+        """llhttp takes two spaces for one, any target, and methods that nobody here has."""
+        line = request_line(self._head)
+        if not line:
+            raise self._requests.malformed()
+        method, self.authority, self.target, minor = line.groups(b"")
+        self.method, self.version = method.decode(), "1.1" if minor == b"1" else "1.0"
+        if self.method not in METHODS:
+            raise self._requests.unknown_method()
+
+    def _read_framing(self) -> None:
+        """RFC 9112, section 6.3."""
+        codings = []
+        for name, value in self.headers:
+            if name == b"content-length":  # one, and a number: llhttp has seen to it
+                if len(value) > 20:  # digits, which no body has, and Python refuses to read 4,301
+                    raise self._requests.malformed()
+                self.left = int(value)
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
+            elif name == b"expect":  # RFC 9110, section 10.1.1
+                self.expects_continue = self.version == "1.1" and value.strip().lower() == b"100-continue"
+        if codings and (codings != [b"chunked"] or self.version == "1.0"):
+            raise self._requests.malformed()
+
+    def _stay_with_http(self) -> None:
+        """Nobody has to follow a request to upgrade (RFC 9110, section 7.8), and curl's --http2 asks so with
+        whatever it sends. llhttp would leave its body lying: so it is given the head again, without."""
+        upgrade = dict(self.headers).get(b"upgrade")
+        if upgrade is not None and upgrade.lower() != self._follows:
+            headers, self.headers, self.parser = self.headers, [], HttpRequestParser(self)
+            self._in_body = self._is_complete = False
+            with suppress(HttpParserUpgrade):  # of the method CONNECT
+                self.parser.feed_data(UPGRADE_FIELD.sub(b"", self._head))
+            self.headers = headers
+
+    def _take_body(self, piece: bytes) -> None:
+        if self.left:
+            self.left -= len(piece)
+        self._framing += len(piece)  # less its share of the body (`on_body`)
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserError as error:
+            raise error.__context__ or self._requests.malformed() from None
+        if (
+            self._framing > FRAMING_ALLOWED
+        ):  # many small chunks, or their extensions (RFC 9112, section 7.1.1)
+            streamed = self.streamed_limit() is not None
+            if not streamed and self.size > self._requests.settings.max_body_bytes:
+                raise self._requests.too_large()
+            if self._framing > FRAMING_ALLOWED + (self.size if streamed else 0):
+                raise self._requests.malformed()
+
+    # What llhttp calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if not self._in_body:
+            self.headers.append((name, value))
+        elif name in (b"content-length", b"transfer-encoding"):  # in a trailer, which nobody reads otherwise
+            raise self._requests.malformed()
+
+    def on_headers_complete(self) -> None:
+        self._in_body, self.keep_alive = True, self.parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        self.size += len(body)
+        self._framing -= len(body)
+        self._connection.on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_complete = True
