@@ -135,7 +135,7 @@ class RequestParser:
         codings = []
         for name, value in self.headers:
             if name == b"content-length":  # one, and a number: llhttp has seen to it
-                if len(value) > 20:  # digits, which no body has, and Python refuses to read 4,301
+                if len(value.strip()) > 20:  # digits, which no body has, and Python refuses to read 4,301
                     raise self._requests.malformed()
                 self.left = int(value)
             elif name == b"transfer-encoding":
@@ -164,9 +164,8 @@ class RequestParser:
             self.parser.feed_data(piece)
         except HttpParserError as error:
             raise error.__context__ or self._requests.malformed() from None
-        if (
-            self._framing > FRAMING_ALLOWED
-        ):  # many small chunks, or their extensions (RFC 9112, section 7.1.1)
+        if self._framing > FRAMING_ALLOWED:
+            # Many small chunks, or extensions of chunks (RFC 9112, section 7.1.1).
             streamed = self.streamed_limit() is not None
             if not streamed and self.size > self._requests.settings.max_body_bytes:
                 raise self._requests.too_large()
