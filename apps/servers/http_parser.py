@@ -48,7 +48,8 @@ class RequestParser:
         self.left = 0  # bytes that are still to come, where a header says how many
         self._framing = 0  # bytes of what came after the head and is not its body
         self._head = self._tail = b""
-        self._in_body = self._is_complete = False
+        self.in_body = False  # its head has come
+        self._is_complete = False
 
     def read(self, data: bytes) -> bytes:
         """Take what has come of one request. What comes after its end is returned, for the next call."""
@@ -60,7 +61,7 @@ class RequestParser:
                 self._begin()
             size = self.left or self._to_blank_line(data)
             try:
-                if self._in_body:
+                if self.in_body:
                     self._take_body(data[:size])
                 else:
                     self._take_head(data[:size])
@@ -115,7 +116,7 @@ class RequestParser:
             if b"\n" in self._head or not may_become_line(self._head):
                 self._read_line()
                 raise self._requests.malformed() from None
-        if self._in_body:
+        if self.in_body:
             self._read_line()
             self._read_framing()
             self._connection.on_head()
@@ -151,7 +152,7 @@ class RequestParser:
         upgrade = dict(self.headers).get(b"upgrade")
         if upgrade is not None and upgrade.lower() != self._follows:
             headers, self.headers, self.parser = self.headers, [], HttpRequestParser(self)
-            self._in_body = self._is_complete = False
+            self.in_body = self._is_complete = False
             with suppress(HttpParserUpgrade):  # of the method CONNECT
                 self.parser.feed_data(UPGRADE_FIELD.sub(b"", self._head))
             self.headers = headers
@@ -176,13 +177,13 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if not self._in_body:
+        if not self.in_body:
             self.headers.append((name, value))
         elif name in (b"content-length", b"transfer-encoding"):  # in a trailer, which nobody reads otherwise
             raise self._requests.malformed()
 
     def on_headers_complete(self) -> None:
-        self._in_body, self.keep_alive = True, self.parser.should_keep_alive()
+        self.in_body, self.keep_alive = True, self.parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         self.size += len(body)

@@ -119,11 +119,12 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 if not self._is_answering() and now - self._idle_since > idle:
                     self.transport.close()
             elif now - begun > wait:
+                answered = self.cycle is not None and self.cycle.response_complete
                 if (limit := self._arriving.streamed_limit()) is not None:
                     self._cut_off_stream(now - begun, limit)
-                elif self.cycle is None or self.cycle.response_complete:
+                elif not self._arriving.in_body:
                     self._arriving.refuse(requests.too_slow())
-                elif now - begun > wait + 1:  # the middleware has not got rid of it
+                elif answered or now - begun > wait + 1:  # the middleware has not got rid of it
                     self.transport.close()
 
         def _cut_off_stream(self, seconds: float, limit: int) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 from pairs import FULL, pair
-from promises import check_answer, memory
+from promises import Watch, check_answer, memory
 from wire import PATIENCE, Connection, request_bytes
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -66,6 +66,17 @@ def test_a_request_that_stalls_is_given_up_while_others_are_served(impatient):
             check_answer(server, answer)
             assert answer.headers["connection"] == "close"
             assert connection.is_closed()
+
+
+def test_who_was_answered_before_the_body_came_gets_no_second_answer(impatient):
+    for server in impatient.values():
+        with Watch(server) as watch, Connection(server.url) as connection:
+            connection.send(HEAD + b"Content-Length: 99999999\r\n\r\n{")
+            answer = connection.receive()
+            assert answer.status == 413
+            assert connection.is_closed()
+            watch.line_of(answer)
+            assert watch.log.count(b'"route"') == 1
 
 
 @pytest.mark.parametrize("sent", [b"", b"GE", STALLS["head"][0], STALLS["body-cut"][0], STALLS["chunk"][0]])

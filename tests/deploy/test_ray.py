@@ -23,7 +23,7 @@ from waiting_model import QUICK, SLOW, Hold, WaitingSum, environment
 from benchmarks.environments import OURS, ROOT, python_of
 from model_training.adopt import adopt
 
-PATIENCE = 120  # seconds, however busy the machine
+PATIENCE = 300  # seconds, however busy the machine: Ray starts six processes, and each imports it
 APP = ["-m", "deploy.ray.app"]
 
 needs_ray = pytest.mark.skipif(
@@ -54,8 +54,11 @@ def replicas(tmp_path, hold) -> Iterator[tuple[psutil.Popen, str, list[str]]]:
         process = psutil.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
     url, shown = f"http://127.0.0.1:{port}", [f"http://127.0.0.1:{metrics + number}" for number in (0, 1)]
     try:
-        awaited(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
-        assert process.poll() is None, (tmp_path / "log").read_text()
+        try:
+            awaited(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
+        finally:
+            print((tmp_path / "log").read_text())  # which pytest shows where a test fails
+        assert process.poll() is None
         yield process, url, shown
     finally:
         end(process, PATIENCE)
