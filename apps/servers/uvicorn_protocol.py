@@ -4,9 +4,9 @@ clients that stall are cut off."""
 import asyncio
 import time
 from http import HTTPStatus
+from urllib.parse import unquote
 
-from httptools import HttpParserError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from apps.servers.http_parser import RequestParser
 from apps.servers.uvicorn_transport import Corked
@@ -43,11 +43,6 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             else:
                 self._read(data)
 
-        def _is_answering(self) -> bool:
-            """True from a request's end to its answer's."""
-            cycle = self.cycle
-            return cycle is not None and not cycle.response_complete and self._arriving.begun is None
-
         def _read(self, data: bytes) -> None:
             """uvicorn would make requests of all that a client sends ahead, thousands of each client's, while
             all others wait."""
@@ -56,14 +51,19 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             if data and self._is_open():
                 self._read_later(data)
 
+        def _is_open(self) -> bool:
+            """False where it ends, and where it is a WebSocket's by now."""
+            return not self.transport.is_closing() and self in self.connections
+
+        def _is_answering(self) -> bool:
+            """True from a request's end to its answer's."""
+            cycle = self.cycle
+            return cycle is not None and not cycle.response_complete and self._arriving.begun is None
+
         def _read_later(self, data: bytes) -> None:
             self._ahead = data
             self.transport.has_ahead = True
             self.transport.pause_reading()
-
-        def _is_open(self) -> bool:
-            """False where it ends, and where it is a WebSocket's by now."""
-            return not self.transport.is_closing() and self in self.connections
 
         def _go_on(self) -> None:
             data, self._ahead, self.transport.has_ahead = self._ahead, b"", False
@@ -72,20 +72,45 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 self.transport.resume_reading()
 
         def on_head(self) -> None:
+            """What uvicorn's on_headers_complete does, without asking the parser again for what is known."""
             arriving, self.parser = self._arriving, self._arriving.parser
-            self.on_message_begin()
-            self.url, self.expect_100_continue = arriving.target, arriving.expects_continue
-            self.headers += arriving.headers
-            if timed:
-                self.scope[ARRIVAL] = arriving.arrival
-            try:
-                self.on_headers_complete()
-            except HttpParserError:  # a target of more than 65,535 bytes
-                raise requests.malformed() from None
+            path, _, query = arriving.target.partition(b"#")[0].partition(b"?")
+            self.headers, self.url = arriving.headers, arriving.target
+            self.scope = {
+                "type": "http",
+                "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+                "http_version": arriving.version,
+                "server": self.server,
+                "client": self.client,
+                "scheme": self.scheme,
+                "method": arriving.method,
+                "root_path": self.root_path,
+                "path": self.root_path + unquote(path.decode()),
+                "raw_path": self.root_path.encode() + path,
+                "query_string": query,
+                "headers": arriving.headers,
+                "state": self.app_state.copy(),
+            }
             if self.parser.should_upgrade() and self._should_upgrade():
                 self.handle_websocket_upgrade()
-            elif self.server_state.draining or not arriving.keep_alive:
-                self.cycle.keep_alive = False
+                return
+            if timed:
+                self.scope[ARRIVAL] = arriving.arrival
+            keeps = arriving.keep_alive and arriving.version == "1.1" and not self.server_state.draining
+            self.cycle = RequestResponseCycle(
+                scope=self.scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=False,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=arriving.expects_continue,
+                keep_alive=keeps,
+                on_response=self.on_response_complete,
+            )
+            self._start_asgi_task(self.cycle, self.app)
 
         # uvicorn sets a timer after each answer, and is called by the loop after each task. Here the sweep
         # looks who has been idle for too long, and a task says itself that it ends (benchmarks/README.md).
