@@ -41,7 +41,7 @@ class RequestParser:
         self.begun = perf_counter()
         self.arrival: list[float | None] = [self.begun, None]  # of its first byte and its last
         self.method = self.version = ""
-        self.authority = self.target = b""
+        self.authority = self.target = self.raw_path = self.query = b""
         self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
         self.expects_continue = self.keep_alive = False
         self.size = 0  # bytes of its body that have come
@@ -87,7 +87,7 @@ class RequestParser:
 
     @property
     def path(self) -> str:
-        return unquote(self.target.partition(b"?")[0].decode())
+        return unquote(self.raw_path.decode())
 
     def streamed_limit(self) -> int | None:
         """How many bytes the body may have, where the view takes it in pieces."""
@@ -127,6 +127,7 @@ class RequestParser:
         if not line:
             raise self._requests.malformed()
         method, self.authority, self.target, minor = line.groups(b"")
+        self.raw_path, _, self.query = self.target.partition(b"#")[0].partition(b"?")
         self.method, self.version = method.decode(), "1.1" if minor == b"1" else "1.0"
         if self.method not in METHODS:
             raise self._requests.unknown_method()

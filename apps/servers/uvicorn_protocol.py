@@ -4,7 +4,6 @@ clients that stall are cut off."""
 import asyncio
 import time
 from http import HTTPStatus
-from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -74,7 +73,6 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
         def on_head(self) -> None:
             """What uvicorn's on_headers_complete does, without asking the parser again for what is known."""
             arriving, self.parser = self._arriving, self._arriving.parser
-            path, _, query = arriving.target.partition(b"#")[0].partition(b"?")
             self.headers, self.url = arriving.headers, arriving.target
             self.scope = {
                 "type": "http",
@@ -85,9 +83,9 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 "scheme": self.scheme,
                 "method": arriving.method,
                 "root_path": self.root_path,
-                "path": self.root_path + unquote(path.decode()),
-                "raw_path": self.root_path.encode() + path,
-                "query_string": query,
+                "path": self.root_path + arriving.path,
+                "raw_path": self.root_path.encode() + arriving.raw_path,
+                "query_string": arriving.query,
                 "headers": arriving.headers,
                 "state": self.app_state.copy(),
             }

@@ -25,11 +25,11 @@ class Request:
         self.adj, self.headers, self.url_scheme = adj, {}, adj.url_scheme
 
     def read_head(self, arrived: RequestParser) -> None:
-        path, _, query = arrived.target.partition(b"#")[0].partition(b"?")
         self.command, self.version = arrived.method, arrived.version
-        self.path, self.query = unquote_bytes_to_wsgi(path), query.decode()
+        self.path, self.query = unquote_bytes_to_wsgi(arrived.raw_path), arrived.query.decode()
         self.request_uri = (arrived.authority + arrived.target).decode()
-        self.target_bytes, self.header_count = len(path) + len(query), len(arrived.headers)
+        self.target_bytes = len(arrived.raw_path) + len(arrived.query)
+        self.header_count = len(arrived.headers)
         headers, size = self.headers, 0
         for name, value in arrived.headers:
             value = value.rstrip(b" \t")

@@ -54,14 +54,12 @@ def replicas(tmp_path, hold) -> Iterator[tuple[psutil.Popen, str, list[str]]]:
         process = psutil.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
     url, shown = f"http://127.0.0.1:{port}", [f"http://127.0.0.1:{metrics + number}" for number in (0, 1)]
     try:
-        try:
-            awaited(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
-        finally:
-            print((tmp_path / "log").read_text())  # which pytest shows where a test fails
+        awaited(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
         assert process.poll() is None
         yield process, url, shown
     finally:
         end(process, PATIENCE)
+        print((tmp_path / "log").read_text())  # which pytest shows where a test fails
         shutil.rmtree(rays, ignore_errors=True)
 
 
