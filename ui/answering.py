@@ -12,7 +12,7 @@ from ui.chat import BY_YOU, UNSEEN, Reply, Spent, Turn
 from ui.transport import Broken, Credential
 
 LOOK = 0.05  # seconds, within which a stream that is to end does
-UNSEEN_SECONDS = 10.0  # after which nobody looks any more; a page that is loaded anew needs one or two
+UNSEEN_SECONDS = 30.0  # after which nobody looks any more; a busy machine takes 20 to load a page anew
 
 
 class Answering(threading.Thread):

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from tests.generation.openai_like import DONE, Answer, OpenAILike, chunk, openai_like
 
 ENDLESS = 2000  # pieces, one each
-PACE = 0.03  # seconds
+PACE = 0.1  # seconds
 
 
 def said(text: str, finish_reason: str | None = None) -> str:

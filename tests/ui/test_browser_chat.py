@@ -41,8 +41,8 @@ def classroom(iris_root, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_chat(browser: Browser, classroom: Classroom, kind: str):
     page = browser.new_context(**KINDS[kind], base_url=classroom.ui.url).new_page()
-    page.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
+    page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     page.goto("/chat")
     field = page.get_by_role("textbox", name="Your prompt")
     expect(page.get_by_text(re.compile("FastAPI: only · today"))).to_be_visible()
@@ -115,11 +115,11 @@ def stop(page: Page, by: str, of: int = 1) -> None:
             if by == "Escape":
                 page.keyboard.press("Escape")
             elif by == "Enter":
-                button.press("Enter", timeout=5_000)
+                button.press("Enter", timeout=10_000)
             else:
-                button.click(timeout=5_000)
+                button.click(timeout=10_000)
         try:
-            return expect(stopped).to_have_count(of, timeout=5_000)
+            return expect(stopped).to_have_count(of, timeout=10_000)
         except AssertionError as not_yet:
             unheard = not_yet
     raise unheard
