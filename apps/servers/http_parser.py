@@ -9,13 +9,14 @@ from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from apps.service.hosts import LAST_PORT
 from apps.service.problems import Problem
 from apps.service.requests import METHODS, Requests
 
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 BLANK_LINE = b"\r\n\r\n"  # where a head ends, and a body in chunks
 
-AUTHORITY = rb"https?://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # RFC 9112, section 3.2.2
+AUTHORITY = rb"https?://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"  # RFC 9112, section 3.2.2
 request_line = re.compile(
     rb"([!#$%%&'*+.^_`|~0-9A-Za-z-]+) (%b)?(/[!-~]*|(?<=^OPTIONS )\*) HTTP/1\.([01])\r\n" % AUTHORITY
 ).match
@@ -126,9 +127,11 @@ class RequestParser:
         line = request_line(self._head)
         if not line:
             raise self._requests.malformed()
-        method, self.authority, self.target, minor = line.groups(b"")
+        method, self.authority, port, self.target, minor = line.groups(b"")
         self.raw_path, _, self.query = self.target.partition(b"#")[0].partition(b"?")
         self.method, self.version = method.decode(), "1.1" if minor == b"1" else "1.0"
+        if port and int(port) > LAST_PORT:
+            raise self._requests.malformed()
         if self.method not in METHODS:
             raise self._requests.unknown_method()
 

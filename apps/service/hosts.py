@@ -9,9 +9,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANY_ADDRESS = ("0.0.0.0", "::", "")
 HOST = re.compile(  # RFC 9110, section 7.2: a name or an address, and a port
     r"(?:\[(?P<ipv6>[0-9a-f:.]{2,45})\]|(?P<name>[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?\.?))"
-    r"(?::[0-9]{0,5})?",
+    r"(?::(?P<port>[0-9]{0,5}))?",
     re.ASCII | re.IGNORECASE,
 ).fullmatch
+LAST_PORT = 65535
 KNOWN = 256  # spellings that are remembered, each with its port
 
 
@@ -28,7 +29,7 @@ class Hosts:
     def allows(self, host: str) -> bool:
         """Whether the value of a header Host is well formed and names one of them."""
         found = HOST(host)
-        if not found:
+        if not found or int(found["port"] or 0) > LAST_PORT:
             return False
         name = (found["ipv6"] or found["name"]).lower().rstrip(".")
         if not (self._any or name in self._names or name.endswith(self._endings or ("\0",))):

@@ -17,10 +17,11 @@ def server(request: pytest.FixtureRequest, both: dict[str, Server]) -> Server:
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Door]]:
+def doors(tmp_path_factory: pytest.TempPathFactory, iris_exported: Path) -> Iterator[dict[str, Door]]:
     """Both full servers with a language model, two slots and two places to wait."""
     env = {"GENERATION_SLOTS": "2", "GENERATION_QUEUE": "2", "GENERATION_MAX_TOKENS": "1000"}
     env["GENERATION_FOLDER"] = str(tmp_path_factory.mktemp("generation"))
+    env["MODEL_PATH"] = str(iris_exported)
     with doors_with(env) as found:
         yield {door.name: door for door in found}
 

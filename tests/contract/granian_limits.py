@@ -16,6 +16,7 @@ WHEREVER_IT_STANDS = (  # hyper mends it, or refuses it without an answer
     "authority-no-host",
     "authority-no-port",
     "authority-word-for-port",
+    "authority-port-too-large",
     "authority-user",
     "authority-alone",
     "http2-preface",

@@ -86,6 +86,14 @@ def await_answer(servers: dict[str, Server], model: Path) -> None:
         until(lambda server=server: answered(server)["model"]["version"] == version, server)
 
 
+def register(server: Server, root: Path, *models: Path) -> None:
+    """Unless they are known already."""
+    for model in models:
+        put(root, model)
+        found = server.request("POST", "/models/iris/versions", json={}, timeout=2 * PATIENCE)
+        assert found.status_code in (200, 201), (found.text, server.tail(20))
+
+
 def answered(server: Server) -> dict:
     return json.loads(ask(server, "POST", "/predict", {"features": SETOSA}).body)
 
@@ -128,6 +136,7 @@ def test_models_are_registered_promoted_and_rolled_back_at_either_server(site, m
 
 def test_an_agent_that_is_killed_is_followed_by_another(site, models):
     servers, root, _, _ = site
+    register(servers["fastapi"], root, models["1"], models["2"])
     server = next(server for server in servers.values() if agents(server, "models:/iris@champion"))
     [first] = agents(server, "models:/iris@champion")
     first.kill()
@@ -154,8 +163,9 @@ def test_a_full_disk_keeps_nothing_of_a_version(site, models):
     if not small:
         pytest.skip("needs to mount a small disk, which here may not be done")
     server = servers["fastapi"]
-    shutil.rmtree(root / "models", ignore_errors=True)
-    shutil.copytree(models["1"], root / "models" / "iris")
+    register(server, root, models["1"])
+    done(server, "PUT", "aliases/champion", {"version": "1"})
+    await_answer(servers, models["1"])
     card = root / "models" / "iris" / "card.json"
     card.write_text(card.read_text(encoding="utf-8").replace("0.9667", "0.9666"), encoding="utf-8")
     before = [each["version"] for each in versions(server)["versions"]]
