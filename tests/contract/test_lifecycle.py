@@ -351,4 +351,5 @@ def test_an_address_that_is_not_to_be_had_is_one_line_that_says_so(name):
     for code, output in starts:
         assert code not in (0, None)
         assert output.startswith(f"{name}_app: cannot listen on ") and output.count("\n") == 1, output
+        assert "while attempting" not in output  # Python's addition, which says the address once more
     assert f"127.0.0.1:{port}" in starts[0][1] and "set PORT" in starts[0][1]
