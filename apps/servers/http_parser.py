@@ -14,7 +14,8 @@ from apps.service.problems import Problem
 from apps.service.requests import METHODS, Requests
 
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
-BLANK_LINE = b"\r\n\r\n"  # where a head ends, and a body in chunks
+BLANK_LINE = b"\r\n\r\n"  # where a head ends
+DIGITS = 20  # more than any size has; Python refuses to read 4,301
 
 AUTHORITY = rb"https?://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"  # RFC 9112, section 3.2.2
 request_line = re.compile(
@@ -46,35 +47,38 @@ class RequestParser:
         self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
         self.expects_continue = self.keep_alive = False
         self.size = 0  # bytes of its body that have come
-        self.left = 0  # bytes that are still to come, where a header says how many
+        self.left = 0  # bytes that are still to come, of it or of one of its chunks
         self._framing = 0  # bytes of what came after the head and is not its body
-        self._head = self._tail = b""
+        self._head = b""
+        self._line = b""  # with a chunk's size, as far as it has come
+        self._in_trailers = False
         self.in_body = False  # its head has come
         self._is_complete = False
 
     def read(self, data: bytes) -> bytes:
         """Take what has come of one request. What comes after its end is returned, for the next call."""
-        while data:
-            if self.begun is None:
-                data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
-                if not data:
-                    break
-                self._begin()
-            size = self.left or self._to_blank_line(data)
+        if self.begun is None:
+            data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
+            if not data:
+                return b""
+            self._begin()
+        start = 0
+        while start < len(data):
+            end = self._end_of_part(data, start)
             try:
                 if self.in_body:
-                    self._take_body(data[:size])
+                    self._take_body(data[start:end])
                 else:
-                    self._take_head(data[:size])
+                    self._take_head(data[start:end])
                 if self._is_complete:
                     self.arrival[1] = perf_counter()
                     self._connection.on_message_complete()
                     self.begun = None
-                    return data[size:]
+                    return data[end:]
             except Problem as problem:
                 self.refuse(problem)
                 return b""
-            data = data[size:]
+            start = end
         return b""
 
     def refuse(self, problem: Problem) -> None:
@@ -94,15 +98,15 @@ class RequestParser:
         """How many bytes the body may have, where the view takes it in pieces."""
         return self._requests.streamed_limit(self.method, self.path)
 
-    def _to_blank_line(self, data: bytes) -> int:
-        """Bytes of `data` up to the end of a blank line, which ends a head, and a body in chunks. It may have
-        begun in what came before."""
-        found = (self._tail + data).find(BLANK_LINE)
-        if found < 0:
-            self._tail = (self._tail + data)[-3:]
-            return len(data)
-        size, self._tail = found + 4 - len(self._tail), b""
-        return size
+    def _end_of_part(self, data: bytes, start: int) -> int:
+        """Where llhttp is to be stopped, since a request may end there: it would go on with the next."""
+        if self.left:
+            return start + self.left
+        if self.in_body:
+            return data.find(b"\n", start) + 1 or len(data)
+        tail = self._head[-3:]  # the blank line may have begun in what came before
+        found = (tail + data[start:]).find(BLANK_LINE)
+        return len(data) if found < 0 else start + found + len(BLANK_LINE) - len(tail)
 
     def _take_head(self, piece: bytes) -> None:
         self._head += piece
@@ -110,9 +114,7 @@ class RequestParser:
             too_long = len(self._head.partition(b"\n")[0]) > self._requests.settings.max_url_bytes
             raise self._requests.too_long() if too_long else self._requests.too_many_header_bytes()
         try:
-            self.parser.feed_data(piece)
-        except HttpParserUpgrade:
-            self._stay_with_http()
+            self._feed_head(piece)
         except HttpParserError:  # at a method that it does not know, before the line is there, too
             if b"\n" in self._head or not may_become_line(self._head):
                 self._read_line()
@@ -140,7 +142,7 @@ class RequestParser:
         codings = []
         for name, value in self.headers:
             if name == b"content-length":  # one, and a number: llhttp has seen to it
-                if len(value.strip()) > 20:  # digits, which no body has, and Python refuses to read 4,301
+                if len(value.strip()) > DIGITS:
                     raise self._requests.malformed()
                 self.left = int(value)
             elif name == b"transfer-encoding":
@@ -150,25 +152,30 @@ class RequestParser:
         if codings and (codings != [b"chunked"] or self.version == "1.0"):
             raise self._requests.malformed()
 
-    def _stay_with_http(self) -> None:
+    def _feed_head(self, piece: bytes) -> None:
         """Nobody has to follow a request to upgrade (RFC 9110, section 7.8), and curl's --http2 asks so with
         whatever it sends. llhttp would leave its body lying: so it is given the head again, without."""
-        upgrade = dict(self.headers).get(b"upgrade")
-        if upgrade is not None and upgrade.lower() != self._follows:
-            headers, self.headers, self.parser = self.headers, [], HttpRequestParser(self)
-            self.in_body = self._is_complete = False
-            with suppress(HttpParserUpgrade):  # of the method CONNECT
-                self.parser.feed_data(UPGRADE_FIELD.sub(b"", self._head))
-            self.headers = headers
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserUpgrade:
+            upgrade = dict(self.headers).get(b"upgrade")
+            if upgrade is not None and upgrade.lower() != self._follows:
+                headers, self.headers, self.parser = self.headers, [], HttpRequestParser(self)
+                self.in_body = self._is_complete = False
+                with suppress(HttpParserUpgrade):  # of the method CONNECT
+                    self.parser.feed_data(UPGRADE_FIELD.sub(b"", self._head))
+                self.headers = headers
 
     def _take_body(self, piece: bytes) -> None:
-        if self.left:
-            self.left -= len(piece)
         self._framing += len(piece)  # less its share of the body (`on_body`)
         try:
             self.parser.feed_data(piece)
         except HttpParserError as error:
             raise error.__context__ or self._requests.malformed() from None
+        if self.left:
+            self.left -= len(piece)
+        else:
+            self._take_line(piece)
         if self._framing > FRAMING_ALLOWED:
             # Many small chunks, or extensions of chunks (RFC 9112, section 7.1.1).
             streamed = self.streamed_limit() is not None
@@ -176,6 +183,21 @@ class RequestParser:
                 raise self._requests.too_large()
             if self._framing > FRAMING_ALLOWED + (self.size if streamed else 0):
                 raise self._requests.malformed()
+
+    def _take_line(self, piece: bytes) -> None:
+        """RFC 9112, section 7.1: of a chunk, or of the trailers that follow the last one."""
+        if self._in_trailers:
+            return
+        if len(self._line) <= DIGITS:
+            self._line += piece
+        if piece.endswith(b"\n"):
+            digits, self._line = self._line.partition(b";")[0].rstrip(), b""
+            if len(digits) > DIGITS:
+                raise self._requests.malformed()
+            if size := int(digits, 16):
+                self.left = size + 2  # it has a line's end after it
+            else:
+                self._in_trailers = True
 
     # What llhttp calls.
 
