@@ -11,11 +11,10 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from apps.service.hosts import LAST_PORT
 from apps.service.problems import Problem
-from apps.service.requests import METHODS, Requests
+from apps.service.requests import DIGITS, METHODS, Requests
 
 FRAMING_ALLOWED = 16384  # bytes of a request that are neither its head nor its body
 BLANK_LINE = b"\r\n\r\n"  # where a head ends
-DIGITS = 20  # more than any size has; Python refuses to read 4,301
 
 AUTHORITY = rb"https?://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"  # RFC 9112, section 3.2.2
 request_line = re.compile(

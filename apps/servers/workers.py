@@ -65,7 +65,7 @@ def listen_once(service) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), backlog=BACKLOG)
     except OSError as error:
-        why = str(error.strerror).partition(" (while")[0]  # attempting to bind on it
+        why = str(error.strerror).partition(" (while")[0]  # attempting to bind on address …
         sys.exit(
             f"{service.app}: cannot listen on {settings.host}:{settings.port} ({why}): "
             "stop what listens there, or set PORT"

@@ -19,6 +19,7 @@ from apps.service.tracing import Trace
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII).fullmatch
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+DIGITS = 20  # of a body's size, or a chunk's, at most; Python refuses to read 4,301
 STREAMED_BYTES_PER_SECOND = 16384  # of a body that the view takes in pieces, after REQUEST_TIMEOUT_SECONDS
 IS_HEALTH = re.compile(r"(/v2)?/health(/[a-z]+)?").fullmatch
 
@@ -141,7 +142,7 @@ class Requests:
         length = context.content_length
         if length and not (length.isascii() and length.isdigit()):
             raise Problem("bad-request", "expected digits in the header Content-Length")
-        if len(length) > 20:  # which no body has; Python refuses to read 4,301
+        if len(length) > DIGITS:
             raise self.malformed()
         if length and int(length) > settings.max_body_bytes:
             most = self.streamed_limit(context.method, context.route)

@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from apps.service.access.declared import SCOPES
+from apps.service.hosts import LAST_PORT
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 CLASSES = (*SCOPES, "account", "token")
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[int, Field(ge=0, le=LAST_PORT)]
 
 
 def address(text: str) -> str:
@@ -86,7 +87,7 @@ def redis_address(text: str) -> str:
     """Raises ValueError for what is none, and for options, which would win over the timeouts."""
     user, host, port = r"([^\s/@?#]*@)?", r"([\w.-]+|\[[0-9a-fA-F:.]+\])", r"(:(?P<port>\d{1,5}))?"
     found = re.fullmatch(rf"rediss?://{user}{host}{port}(/\d{{0,4}})?|unix://{user}/[^\s?#]+", text)
-    if not found or int(found["port"] or 6379) > 65535:
+    if not found or int(found["port"] or 6379) > LAST_PORT:
         raise ValueError(
             "expected an address such as redis://127.0.0.1:6379/0, redis://:password@127.0.0.1 or "
             "unix:///run/redis.sock, without options, and with %-escapes in a password"
