@@ -180,7 +180,8 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
                 *(f"{n.lower()}: {v}" for n, v in headers),
             ]
             self.transport.write("\r\n".join([*lines, "", ""]).encode())
-            self.transport.write(body)
+            if arriving.method != "HEAD":
+                self.transport.write(body)
             self.transport.close()
             if running:
                 self.cycle.disconnected = True

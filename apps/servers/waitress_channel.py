@@ -159,6 +159,7 @@ def strict(requests: Requests) -> type[HTTPChannel]:
 
         def on_problem(self, problem: Problem) -> None:
             request = self.request or Request(self.adj)
+            request.command = request.command or self._arriving.method
             request.path = request.path or self._arriving.path
             request.problem, request.error = problem, True
             self._hand_over(request)

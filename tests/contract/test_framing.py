@@ -155,7 +155,7 @@ def as_tuple(statuses) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(("raw", "statuses"), parameters(REFUSED))
 def test_what_is_not_http_is_refused_alike_and_ends_the_connection(full, raw, statuses):
-    answers = []
+    answers, lines = [], []
     for server in full.values():
         with Watch(server) as watch, Connection(server.url) as connection:
             connection.send(raw + SECOND)
@@ -164,10 +164,21 @@ def test_what_is_not_http_is_refused_alike_and_ends_the_connection(full, raw, st
             assert answer.headers["connection"] == "close"
             check_answer(server, answer)
             assert connection.is_closed(), "a second answer came"
-            watch.line_of(answer)
+            line = watch.line_of(answer)
+            lines.append([line[name] for name in ("method", "route", "status", "problem")])
             assert b"/models" not in watch.log, "the second request was read"
         answers.append(answer)
     assert comparable(answers[0]) == comparable(answers[1])
+    assert lines[0] == lines[1]
+
+
+def test_what_refuses_a_head_has_no_body(full):
+    for server in full.values():
+        with Connection(server.url) as connection:
+            connection.send(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n")
+            answer = connection.receive("HEAD")
+            assert answer.status == 400 and int(answer.headers["content-length"]) > 0
+            assert connection.is_closed()
 
 
 @pytest.mark.parametrize(("raw", "statuses"), parameters(REFUSED))
