@@ -8,10 +8,11 @@ others are served by FastAPI itself. https://fastapi.tiangolo.com/how-to/custom-
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any
 
 from fastapi import params
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.concurrency import iterate_in_threadpool
@@ -63,6 +64,8 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
     gives = hints.get("return")
     if not isinstance(route, CompiledRoute) or not inspect.iscoroutinefunction(view) or has_options(route):
         return None
+    if len(calls := [*called(route.dependant)]) > len({*calls}):
+        return None  # FastAPI calls it once for both
     if not is_a(gives, Response) and (not is_model(gives) or route.response_model is not gives):
         return None
     for name in inspect.signature(view).parameters:
@@ -119,6 +122,13 @@ def has_options(route: APIRoute) -> bool:
     return bool(route.dependencies or any(part is not None for part in left_out) or narrowed)
 
 
+def called(dependant: Dependant) -> Iterator[Callable]:
+    """The dependencies of a view, and theirs."""
+    for other in dependant.dependencies:
+        yield other.call
+        yield from called(other)
+
+
 def getter(route: APIRoute, name: str, hint: Any) -> Get | None:
     """What gives a parameter its value, or None for one that only FastAPI knows."""
     if hint is Request:
@@ -141,7 +151,8 @@ def dependency(route: APIRoute, function: Callable) -> Get | None:
     if None in getters.values():
         return None
     if [*getters.values()] == [itself]:
-        return function
+        (only,) = getters
+        return lambda request: function(**{only: request})
 
     async def get(request: Request):
         return await function(**{name: await one(request) for name, one in getters.items()})

@@ -26,6 +26,10 @@ class Context(Answer):
     context: bool
 
 
+class Person(Answer):
+    name: str
+
+
 def ask(app: Flask) -> dict:
     with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
         return client.get("/context").json()
@@ -103,7 +107,7 @@ def test_fastapi_dependencies_guard_every_route(where):
 
 
 def test_a_test_of_an_app_may_override_its_dependencies():
-    async def who(request: Request) -> str:
+    async def who(*, request: Request) -> str:
         return "somebody"
 
     router = APIRouter(route_class=CompiledRoute)
@@ -120,6 +124,28 @@ def test_a_test_of_an_app_may_override_its_dependencies():
     assert asked(app).json() == {"name": "somebody"}
     app.dependency_overrides[who] = lambda: "a fake"
     assert asked(app).json() == {"name": "a fake"}
+
+
+def test_a_dependency_of_two_is_called_once_a_request():
+    """As FastAPI has it, unless it is told otherwise: one that pays for a request pays once."""
+    paid = []
+
+    async def pay(request: Request) -> int:
+        paid.append(request.url.path)
+        return len(paid)
+
+    async def who(number: Annotated[int, Depends(pay)]) -> str:
+        return f"customer {number}"
+
+    router = APIRouter(route_class=CompiledRoute)
+
+    @router.get("/")
+    async def read(number: Annotated[int, Depends(pay)], name: Annotated[str, Depends(who)]) -> Person:
+        return Person(name=f"{name} of {number}")
+
+    app = Application()
+    assert app.add_router(router) == ["/"]
+    assert asked(app).json() == {"name": "customer 1 of 1"} and paid == ["/"]
 
 
 def test_a_signature_that_the_compiler_does_not_know_is_left_to_fastapi():
@@ -205,10 +231,6 @@ def test_compiled_or_fastapis_own_way_a_route_answers_alike(iris_root, monkeypat
     first, second = asyncio.run(answers(compiled)), asyncio.run(answers(own))
     assert first == second
     assert {answer[3] for answer in first} == {200, 400, 404}
-
-
-class Person(Answer):
-    name: str
 
 
 class Account(Person):
