@@ -90,7 +90,7 @@ def typed(
             if type(answer) is not gives:
                 answer = validate(answer, from_attributes=True)  # a dict, say
             with trace.span("encode"):
-                return to_json(answer, exclude_none=True, warnings=False)
+                return to_json(answer, by_alias=True, exclude_none=True, warnings=False)
 
         @wraps(view)
         def call(**path):

@@ -281,6 +281,10 @@ def test_a_dict_is_validated_before_it_is_an_answer():
         asked(app, "/more")
 
 
+class Renamed(Answer):
+    full_name: str = Field(serialization_alias="name")
+
+
 def returning(answer):
     def view() -> Person:
         return answer
@@ -294,8 +298,14 @@ def test_flask_validates_a_dict_and_lets_a_response_pass():
     gives["/response"] = FlaskResponse('{"name": "Ada"}', content_type="application/json")
     for path, answer in gives.items():
         app.add_url_rule(path, path, typed()(returning(answer)))
+
+    @app.get("/alias")
+    @typed()
+    def renamed() -> Renamed:
+        return Renamed(full_name="Ada")
+
     with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
-        for path in gives:
+        for path in (*gives, "/alias"):
             assert client.get(path).json() == {"name": "Ada"}, path
 
 
