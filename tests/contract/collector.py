@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-PATIENCE = 40  # seconds in which an exporter sends what it has
+from tests.waiting import PATIENCE
 
 
 class Collector:

@@ -20,8 +20,8 @@ from model_training.export import export
 from model_training.registry.lock import Lock
 from model_training.registry.store import Pointer, Store
 from model_training.train import train
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 30  # seconds in which something happens, however busy the machine
 SETOSA = [5.1, 3.5, 1.4, 0.2]
 ANSWERS = {"1": 0, "2": 1}  # what the good versions predict for it
 
@@ -103,10 +103,11 @@ class Followed:
 
     def await_count(self, name: str, wanted: float, metric: str, **labels: str) -> None:
         """Several workers hand on what they have counted every second."""
-        deadline = time.monotonic() + PATIENCE
-        while (found := self.count(name, metric, **labels)) != wanted:
-            assert time.monotonic() < deadline, (metric, labels, found, wanted)
-            time.sleep(0.1)
+
+        def found() -> float:
+            return self.count(name, metric, **labels)
+
+        until(lambda: found() == wanted, lambda: (metric, labels, found(), wanted))
 
 
 @contextmanager

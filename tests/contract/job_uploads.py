@@ -6,6 +6,8 @@ import time
 import httpx
 from classroom.servers import Server
 
+from tests.waiting import PATIENCE
+
 HEADER = "sepal length,sepal width,petal length,petal width"
 ROW = [5.1, 3.5, 1.4, 0.2]
 CSV = {"Content-Type": "text/csv"}
@@ -27,7 +29,7 @@ def submit(server: Server, found: list[list[float]], **headers: str) -> httpx.Re
 
 def ended(server: Server, job: dict, **options) -> dict:
     """The job, once it has ended."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while job["state"] not in ENDED:
         assert time.monotonic() < end, job
         time.sleep(0.05)

@@ -14,8 +14,9 @@ import pytest
 import redis
 from classroom.servers import free_port
 
+from tests.waiting import PATIENCE
+
 PASSWORD = "not-for-logs"
-PATIENCE = 20  # seconds that it takes to start, however busy the machine
 missing = pytest.mark.skipif(
     not shutil.which("redis-server") or os.name != "posix", reason="needs redis-server, and POSIX signals"
 )

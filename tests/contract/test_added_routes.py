@@ -14,6 +14,8 @@ from classroom.servers import Kind, Server, free_port
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.waiting import PATIENCE
+
 HERE = Path(__file__).parent
 NAMES = ("fastapi", "flask")
 OUR_OWN = {"date", "server", "x-request-id", "traceparent", "connection"}
@@ -74,7 +76,7 @@ def added(iris_root, metrics_port):
 
 def lines_of(server: Server, request_id: str) -> list[dict]:
     """What the log says of a request. Waits for the first line."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         text = server.log.read_text(encoding="utf-8").splitlines()
         found = [json.loads(line) for line in text if request_id in line]
@@ -86,7 +88,7 @@ def lines_of(server: Server, request_id: str) -> list[dict]:
 
 def eventually(true) -> bool:
     """Whether it becomes true in a while."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if true():
             return True

@@ -9,7 +9,7 @@ import pytest
 from classroom.servers import serve
 from promises import family
 
-PATIENCE = 40
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture

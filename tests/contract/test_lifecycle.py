@@ -22,8 +22,8 @@ from wire import Connection, post, request_bytes, send
 
 from apps.service.settings import SettingsError
 from apps.service.settings import read as read_settings
+from tests.waiting import PATIENCE
 
-PATIENCE = 40  # seconds in which a process ends that nothing holds, however busy the machine
 JSON = {"Content-Type": "application/json"}
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals (Windows has CTRL_BREAK_EVENT)")
 both_names = pytest.mark.parametrize("name", FULL)

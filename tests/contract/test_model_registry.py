@@ -9,7 +9,6 @@ import pytest
 from classroom.servers import Server
 from followed import (
     ANSWERS,
-    PATIENCE,
     SETOSA,
     Clients,
     Followed,
@@ -25,6 +24,7 @@ from wire import Answer, request_bytes, send
 from apps import fastapi_app, flask_app
 from apps.service.registry.rollout import part
 from model_training.registry.store import Pointer, Rollout
+from tests.waiting import PATIENCE
 
 WITHIN = 2  # seconds in which a swap has reached every process: what the servers promise
 JSON = {"Content-Type": "application/json"}

@@ -22,8 +22,9 @@ from promises import check_answer, memory
 from waiting_model import WaitingSum
 from wire import post, request_bytes, send
 
+from tests.waiting import PATIENCE, until
+
 SETOSA = {"features": [5.1, 3.5, 1.4, 0.2]}
-PATIENCE = 30  # seconds that looking at a model's folder again does not take
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1523\n"
 
 
@@ -307,10 +308,7 @@ def test_a_good_model_put_there_is_taken_up_without_a_restart(tmp_path, iris_roo
             assert server.get("/health/ready").status_code == 503
         shutil.copytree(iris_root / "models" / "iris", folder)
         for server in servers.values():
-            deadline = time.monotonic() + PATIENCE
-            while server.get("/health/ready").status_code != 200:
-                assert time.monotonic() < deadline, server.tail()
-                time.sleep(0.05)
+            until(lambda server=server: server.get("/health/ready").status_code == 200, server.tail)
             assert server.post("/predict", json=SETOSA).json()["label"] == "setosa"
 
 

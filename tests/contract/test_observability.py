@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from promises import check_answer
 from wire import post, request_bytes, send
 
-PATIENCE = 40  # seconds in which a process starts, ends, or says something, however busy the machine
+from tests.waiting import PATIENCE
+
 SETOSA = b'{"features":[5.0625,3.5,1.4,0.2]}'
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 both_names = pytest.mark.parametrize("name", FULL)

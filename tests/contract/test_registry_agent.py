@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,8 +21,7 @@ from wire import Answer
 
 from model_training.card import read_card
 from model_training.registry.store import Pointer, Store
-
-PATIENCE = 90  # seconds: importing MLflow takes some, on a busy machine many
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +52,8 @@ def site(tmp_path_factory):
     env |= {"REGISTRY_FOLDER": str(registry), "MODELS_FOLDER": str(root / "models")}
     with small_disk(registry) as small, pair(env) as servers:
         for server in servers.values():
-            until(lambda server=server: versions(server)["registry"] == "available", server)
+            until(lambda server=server: versions(server)["registry"] == "available", server.tail)
         yield servers, root, registry, small
-
-
-def until(true: Callable[[], bool], server: Server) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, server.tail(30)
-        time.sleep(0.1)
 
 
 def put(root: Path, model: Path) -> None:
@@ -82,8 +74,8 @@ def done(server: Server, method: str, path: str, body: object = None, status: in
 def await_answer(servers: dict[str, Server], model: Path) -> None:
     version = read_card(model / "card.json").version
     for server in servers.values():
-        until(lambda server=server: ask(server, "GET", "/health").status == 200, server)
-        until(lambda server=server: answered(server)["model"]["version"] == version, server)
+        until(lambda server=server: ask(server, "GET", "/health").status == 200, server.tail)
+        until(lambda server=server: answered(server)["model"]["version"] == version, server.tail)
 
 
 def register(server: Server, root: Path, *models: Path) -> None:
@@ -117,7 +109,7 @@ def test_models_are_registered_promoted_and_rolled_back_at_either_server(site, m
     done(flask, "PUT", "aliases/challenger", {"version": "1"})
     await_answer(servers, models["2"])
     for server in servers.values():
-        until(lambda server=server: len(server.get("/models").json()["models"]) == 2, server)
+        until(lambda server=server: len(server.get("/models").json()["models"]) == 2, server.tail)
         told = {each["version"]: each for each in versions(server)["versions"]}
         assert (told["2"]["state"], told["2"]["aliases"]) == ("active", ["champion"])
         assert (told["1"]["state"], told["1"]["aliases"]) == ("challenger", ["challenger"])
@@ -140,7 +132,9 @@ def test_an_agent_that_is_killed_is_followed_by_another(site, models):
     server = next(server for server in servers.values() if agents(server, "models:/iris@champion"))
     [first] = agents(server, "models:/iris@champion")
     first.kill()
-    until(lambda: [one for one in agents(server, "models:/iris@champion") if one.pid != first.pid], server)
+    until(
+        lambda: [one for one in agents(server, "models:/iris@champion") if one.pid != first.pid], server.tail
+    )
     assert "the agent ended: another is started" in server.log.read_text(encoding="utf-8")
     done(server, "PUT", "aliases/champion", {"version": "2"})
     await_answer(servers, models["2"])
@@ -230,7 +224,7 @@ def test_what_speaks_to_the_registry_ends_with_its_server_and_another_server_has
         first = Server(FULL[0], env=env)
         stack.callback(first.stop)
         first.wait()
-        until(lambda: bool(agents(first)), first)
+        until(lambda: agents(first), first.tail)
         [agent] = agents(first)
         other = Server(FULL[1], env=env)
         stack.callback(other.stop)
@@ -242,5 +236,5 @@ def test_what_speaks_to_the_registry_ends_with_its_server_and_another_server_has
             first.process.terminate()
         _, left = psutil.wait_procs([agent], timeout=PATIENCE)
         assert not left
-        until(lambda: versions(other)["registry"] == "available", other)
+        until(lambda: versions(other)["registry"] == "available", other.tail)
         assert len(agents(other)) == 1

@@ -11,7 +11,9 @@ import psutil
 import pytest
 from pairs import FULL, pair
 from promises import Watch, check_answer, memory
-from wire import PATIENCE, Connection, request_bytes
+from wire import Connection, request_bytes
+
+from tests.waiting import PATIENCE, until
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 JSON = {"Content-Type": "application/json"}
@@ -223,12 +225,12 @@ def test_a_client_that_resets_in_its_body_has_a_line_in_the_log(full):
                 connection.send(STALLS["body-cut"][0])
                 time.sleep(0.01)  # or the head may be thrown away with the rest
                 connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        deadline = time.monotonic() + PATIENCE
-        while len(lines := [x for x in logged_since(server, before) if x.get("status") == 499]) < 20:
-            assert time.monotonic() < deadline, (server.name, len(lines))
-            time.sleep(0.05)
-        assert {(line["method"], line["route"]) for line in lines} == {("POST", "/predict")}
-        assert len(lines) == 20
+
+        def lines(server=server, before=before) -> list[dict]:
+            return [line for line in logged_since(server, before) if line.get("status") == 499]
+
+        until(lambda lines=lines: len(lines()) >= 20, lambda lines=lines: lines())
+        assert [(line["method"], line["route"]) for line in lines()] == 20 * [("POST", "/predict")]
 
 
 @pytest.mark.parametrize("chunked", [False, True])

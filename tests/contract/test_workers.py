@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import httpx
 import psutil
@@ -19,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from waiting_model import SLOW, Hold
 from wire import Connection, post, request_bytes, send
 
+from tests.waiting import PATIENCE, until
+
 COUNT = 2
-PATIENCE = 20  # seconds in which something happens, however busy the machine
 SETOSA = b'{"features":[5.1,3.5,1.4,0.2]}'
 pytestmark = pytest.mark.parametrize("name", FULL)
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
@@ -30,13 +29,6 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def env(iris_root) -> dict[str, str]:
     model = {"MODEL_PATH": str(iris_root / "models" / "iris"), "LOG_FORMAT": "json", "METRICS_PORT": "0"}
     return model | {"WORKERS": str(COUNT)}
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def metrics(port: int) -> dict[tuple, float]:

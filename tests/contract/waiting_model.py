@@ -67,7 +67,7 @@ class Hold:
 
     def await_begin(self) -> None:
         """Return when the model has begun, and is held up."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (self.folder / f"{self.what}-began").exists():
             assert time.monotonic() < deadline, f"the model never began {self.what}"
             time.sleep(0.01)

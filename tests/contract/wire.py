@@ -13,8 +13,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.waiting import PATIENCE
+
 CASES = Path(__file__).with_name("hostile_cases.yaml")
-PATIENCE = 20  # seconds that no answer of ours takes, however busy the machine
 
 
 @dataclass(frozen=True)

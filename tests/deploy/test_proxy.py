@@ -24,6 +24,7 @@ from credentials import PASSWORD, bearer, guarded_pair
 from websockets.sync.client import connect
 
 from apps.service.problems import KINDS, PHRASES
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("nginx", "openssl", "curl"))), reason="needs nginx, openssl and curl"
@@ -32,7 +33,6 @@ NAMES = ("fastapi", "flask")
 BEHIND = {"TRUSTED_PROXIES": "127.0.0.1", "ALLOWED_HOSTS": "fastapi.localhost,flask.localhost"}
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 HEAD = b"POST /predict HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-PATIENCE = 40  # seconds that nothing here takes, however busy the machine
 
 
 @dataclass

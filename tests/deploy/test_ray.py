@@ -22,6 +22,7 @@ from waiting_model import QUICK, SLOW, Hold, WaitingSum, environment
 
 from benchmarks.environments import OURS, ROOT, python_of
 from model_training.adopt import adopt
+from tests.waiting import until
 
 PATIENCE = 300  # seconds, however busy the machine: Ray starts six processes, and each imports it
 APP = ["-m", "deploy.ray.app"]
@@ -54,7 +55,7 @@ def replicas(tmp_path, hold) -> Iterator[tuple[psutil.Popen, str, list[str]]]:
         process = psutil.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
     url, shown = f"http://127.0.0.1:{port}", [f"http://127.0.0.1:{metrics + number}" for number in (0, 1)]
     try:
-        awaited(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
+        until(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
         assert process.poll() is None
         yield process, url, shown
     finally:
@@ -68,13 +69,6 @@ def answers(url: str, row: list[float]) -> bool:
         return httpx.post(f"{url}/predict", json={"features": row}, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def awaited(look) -> None:
-    end = time.monotonic() + PATIENCE
-    while not look():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def counted(metrics: str) -> str:
@@ -102,11 +96,11 @@ def test_replicas_answer_as_the_server_does_count_and_finish_what_they_began(rep
         assert refused.status_code == 400
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert client.get("/health/ready").json() == {"status": "ready"}
-        awaited(lambda: sum(map(predictions, metrics)) > 0)
+        until(lambda: sum(map(predictions, metrics)) > 0)
         before = sum(map(predictions, metrics))
         with ThreadPoolExecutor(8) as clients:
             assert all(clients.map(lambda _: answers(url, QUICK), range(40)))
-        awaited(lambda: sum(map(predictions, metrics)) == before + 40)
+        until(lambda: sum(map(predictions, metrics)) == before + 40)
         assert all(map(predictions, metrics))  # each has had some
     with ThreadPoolExecutor(1) as clients, hold:
         slow = clients.submit(httpx.post, f"{url}/predict", json={"features": SLOW}, timeout=PATIENCE)

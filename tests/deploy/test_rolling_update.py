@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from benchmarks.pods import (
     free_port,
 )
 from benchmarks.rolling import SERVERS, Deployment, Load
+from tests.waiting import PATIENCE, until
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM, and servers that take it")
 with_nginx = pytest.mark.skipif(
@@ -34,7 +34,6 @@ with_nginx = pytest.mark.skipif(
 )
 both = pytest.mark.parametrize("server", SERVERS)
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
-PATIENCE = 60  # seconds that nothing here takes, however busy the machine
 
 
 def may_mount() -> bool:
@@ -91,10 +90,7 @@ def test_a_server_without_a_right_model_is_live_and_never_ready(pods, tmp_path, 
     (tmp_path / "model" / "model.onnx").write_bytes(b"another one's")
     pod = pods(container_of(server))
     pod.await_probe("startupProbe")
-    deadline = time.monotonic() + PATIENCE
-    while b"model not loaded" not in pod.log.read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: b"model not loaded" in pod.log.read_bytes())
     assert probes(pod) == answers(live=True, ready=False)
     assert predicts(pod).status_code == 503
 

@@ -82,10 +82,3 @@ def answers_when_started(command: str, cwd: Path) -> None:
             until_it_predicts(client, process)
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
-
-
-def wait_for(true) -> None:
-    deadline = time.monotonic() + 40
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -18,6 +18,7 @@ from apps.service import problems
 from apps.service.settings import Settings
 from tests.ui.conftest import browser  # noqa: F401 - the fixture
 from tests.ui.looks import AXE, VIOLATIONS
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -223,7 +224,9 @@ def test_a_search_finds_without_a_server(book, browser: Browser):  # noqa: F811
     asked = []
     window.on("request", lambda request: asked.append(request.url))
     window.goto((book / "html" / "search.html").as_uri() + "?q=PROMETHEUS_MULTIPROC_DIR")
-    expect(window.get_by_role("link", name="Workers and process managers").last).to_be_visible(timeout=20_000)
+    expect(window.get_by_role("link", name="Workers and process managers").last).to_be_visible(
+        timeout=PATIENCE * 1000
+    )
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     expect(window.locator("ul.search a[href*='files/']")).to_have_count(0)  # source is not in its way
     window.close()

@@ -10,6 +10,7 @@ from pairs import FULL, pair
 from playwright.sync_api import Browser, expect
 
 from tests.ui.conftest import browser  # noqa: F401 - the fixture
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = "http://127.0.0.1:8600/book"
@@ -42,7 +43,7 @@ def test_docs_show_the_link_and_load_as_little_as_before(with_book, full, browse
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.goto(f"{with_book[name].url}/docs")
     link = page.get_by_role("link", name="The book")
-    expect(link).to_be_visible(timeout=20_000)
+    expect(link).to_be_visible(timeout=PATIENCE * 1000)
     assert link.get_attribute("href").rstrip("/") == BOOK
     assert all(url.startswith((with_book[name].url, "data:")) for url in asked) and faults == []
     page.close()

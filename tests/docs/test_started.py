@@ -21,8 +21,8 @@ from tests.docs.blocks import (
     run,
     started,
     until_it_predicts,
-    wait_for,
 )
+from tests.waiting import until
 
 
 @pytest.mark.skipif(os.name == "nt" or not BASH, reason="needs bash")
@@ -64,7 +64,7 @@ def test_the_page_starts_as_the_book_says():
     settings = {"STREAMLIT_SERVER_PORT": port, "STREAMLIT_SERVER_HEADLESS": "true"}
     env = os.environ | environment(ROOT, port) | {name: str(value) for name, value in settings.items()}
     with started(block("bash", "streamlit run"), ROOT, env):
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"))
+        until(lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"))
 
 
 def answers(url: str) -> bool:
@@ -93,13 +93,13 @@ def test_a_process_manager_serves_with_two_workers_that_count_as_one(command, pr
     with started(command, project, env) as process:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
             until_it_predicts(client, process)
-        wait_for(lambda: workers_with_a_model(tmp_path) == 2)
+        until(lambda: workers_with_a_model(tmp_path) == 2)
         for number in range(30):  # each on a connection of its own, so that both get some
             body = {"features": [5.1, 3.5, 1.4, 0.2] if number % 3 else [5.1]}
             answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, trust_env=False)
             assert answer.status_code == (200 if number % 3 else 400), answer.text
             assert number % 3 or answer.headers["content-type"] == "application/problem+json"
-        wait_for(lambda: predicted(exporter) == 1 + 20)
+        until(lambda: predicted(exporter) == 1 + 20)
         process.terminate()
         assert process.wait(40) == 0
     with pytest.raises(httpx.ConnectError):

@@ -1,7 +1,6 @@
 """Each choice of a request is told of once when it has ended, however it did, so that it can be paid for."""
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -13,8 +12,8 @@ from apps.service.generation.run import Run
 from apps.service.generation.runtime import Encoded, Ended, Limits, RuntimeFailed, Sampling
 from apps.service.generation.scheduler import NOTHING, Asked, Scheduler
 from apps.service.settings import Settings
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 20
 FAILS = 7  # a seed
 
 
@@ -66,13 +65,6 @@ def submitted(scheduler: Scheduler, choices: int, seed: int | None = None) -> tu
     told: list[Ended] = []
     asked = Asked(Encoded("", 30), Sampling(max_tokens=9, seed=seed), "", choices, Plain, told.append)
     return scheduler.submit(asked), told
-
-
-def until(true) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_each_choice_is_told_of_once_also_those_that_were_never_begun(scheduler):

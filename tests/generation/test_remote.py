@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from apps.service.generation.remote import RemoteRuntime
 from apps.service.generation.runtime import Ended, Prompt, RuntimeFailed, Sampling
 from tests.generation.openai_like import DONE, Answer, OpenAILike, chunk, openai_like, piece
 from tests.generation.shape import settings
+from tests.waiting import until
 
 SECRET = "the prompt that nobody may read"
 STORY = "Once upon a time"
@@ -263,10 +263,7 @@ def test_who_leaves_stops_llama_cpps_server(remote, llama_server):
     encoded = remote.encode(Prompt(text=STORY))
     for _ in range(3):
         remote.generate(encoded, Sampling(400, seed=1), "", lambda text, tokens: bool(text))
-    deadline = time.monotonic() + 20
-    while any(slot["is_processing"] for slot in slots_of(llama_server)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not any(slot["is_processing"] for slot in slots_of(llama_server)))
 
 
 def slots_of(url: str) -> list[dict]:

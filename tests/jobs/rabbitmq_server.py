@@ -15,7 +15,8 @@ import amqp
 import pytest
 from classroom.servers import free_port
 
-PATIENCE = 90  # seconds that it takes to start, however busy the machine
+from tests.waiting import PATIENCE
+
 SBIN = sorted(Path("/usr/lib/rabbitmq").glob("**/sbin/rabbitmq-server")) or [
     Path(shutil.which("rabbitmq-server") or "")
 ]

@@ -16,8 +16,8 @@ from apps.service.metrics import Metrics
 from apps.service.model import Serving
 from apps.service.settings import Settings
 from model_training.artifact import load_path
+from tests.waiting import PATIENCE
 
-PATIENCE = 60  # seconds, however busy the machine
 LEASE = 2.0
 ANYBODY = Owner()
 

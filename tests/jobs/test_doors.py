@@ -3,7 +3,7 @@
 The names in brackets are those of the cases in the group `jobs-celery-rabbitmq`."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import amqp
 import httpx
@@ -18,8 +18,8 @@ from apps.service.jobs.queue import MOST_MESSAGES, NAME
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 60  # seconds, however busy the machine
 RESULTS = ("result_json", "result_csv")
 pytestmark = redis_server.missing
 
@@ -36,13 +36,6 @@ def env(tmp_path, iris, broker, store) -> dict[str, str]:
     """What servers and workers have in common."""
     jobs = {"JOBS": "on", "JOBS_FOLDER": str(tmp_path / "jobs"), "JOBS_LEASE_SECONDS": "2"}
     return {**jobs, "MODEL_PATH": str(iris), "BROKER_URL": broker.url, "RESULTS_URL": store.url}
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def left(server: Server) -> dict:

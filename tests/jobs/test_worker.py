@@ -16,7 +16,7 @@ import pytest
 import redis_server
 from classroom.servers import Server
 from rabbitmq_server import missing, rabbitmq
-from site_of_jobs import ANYBODY, PATIENCE, Site, rows_of, site
+from site_of_jobs import ANYBODY, Site, rows_of, site
 from sqlalchemy import update
 from waiting_model import QUICK, SLOW, Hold
 
@@ -26,6 +26,7 @@ from apps.service.problems import Problem
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
+from tests.waiting import PATIENCE, until
 
 BACKS = ("embedded", "rabbitmq")
 SLOW_JOB = [QUICK] * 10 + [SLOW] * 10 + [QUICK] * 10  # of three chunks; the one in the middle can be held up
@@ -214,10 +215,7 @@ def test_messages_that_are_no_calls_are_refused_and_the_worker_lives(tmp_path, i
         assert "no call to a chunk was refused" in text and "secret-text" not in text
         if back:
             broker = request.getfixturevalue("broker")
-            end = time.monotonic() + PATIENCE
-            while broker.count(DEAD) < 9:
-                assert time.monotonic() < end, broker.count(DEAD)
-                time.sleep(0.1)
+            until(lambda: broker.count(DEAD) >= 9, lambda: broker.count(DEAD))
             assert broker.count(NAME) == 0
             with broker.connection() as connection, connection.channel() as channel:
                 channel.queue_purge(DEAD)
@@ -293,10 +291,7 @@ def test_a_broker_is_killed_amid_a_chunk_and_the_job_is_done_once(tmp_path, wait
             hold.await_begin()
             broker.kill()
             later = found.submit(SLOW_JOB)  # accepted, though nobody can be called
-        end = time.monotonic() + PATIENCE
-        while httpx.get(f"{worker.url}/health/ready").status_code != 503:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(lambda: httpx.get(f"{worker.url}/health/ready").status_code == 503)
         broker.start()
         for one in (job, later):
             found.await_state(one.id, "succeeded", patience=2 * PATIENCE)

@@ -19,6 +19,7 @@ import pytest
 from kit import commands
 from tests.generation.openai_like import openai_like
 from tests.kit.project import Project
+from tests.waiting import until
 from ui.trail import log_line
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends a SIGINT to one process, which Windows cannot")
@@ -290,10 +291,7 @@ def test_with_follow_both_servers_serve_the_champion_which_is_made_where_there_i
     assert "iris version 1 is champion" in first.output
     for name in ("FastAPI", "Flask"):
         address = first.address(f"{name} server")
-        deadline = time.monotonic() + 60
-        while httpx.get(f"{address}/health", trust_env=False).status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda address=address: httpx.get(f"{address}/health", trust_env=False).status_code == 200)
         listed = httpx.get(f"{address}/models", trust_env=False).json()
         assert listed["following"] == "iris" and listed["models"][0]["registry_version"] == "1"
         assert predict(address) == [0]

@@ -19,6 +19,7 @@ from model_training.registry import candidates
 from model_training.registry.candidates import Following
 from model_training.registry.registry import Registry
 from model_training.registry.store import Pointer, Rollout, Store
+from tests.waiting import until
 
 
 class Followed:
@@ -283,13 +284,6 @@ class Agent:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("environment", ["server"], indirect=True)

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -22,6 +22,7 @@ from apps.service.metrics import Metrics
 from apps.service.problems import Problem
 from apps.service.redis import TIMEOUT_SECONDS, Redis
 from apps.service.settings import Settings
+from tests.waiting import until
 
 HOUR = Policy("predict", WINDOW, 3, 3600)
 SHORT = Policy("predict", WINDOW, 3, 0.5)
@@ -75,13 +76,6 @@ def close(counts: Counts) -> None:
     counts.close()
     if counts._redis:
         counts._redis.close()
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def let_in(counts: Counts, *asked) -> bool:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from apps.service import exporter
 from apps.service.exporter import Exporter
+from tests.waiting import PATIENCE
 
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -46,7 +47,7 @@ def test_who_leaves_is_no_fault(port, capfd):
         client.sendall(sent)
         client.close()
     assert "seen_total 1.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while threading.active_count() > threads and time.monotonic() < end:
         time.sleep(0.01)
     assert capfd.readouterr().err == ""

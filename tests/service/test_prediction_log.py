@@ -31,6 +31,7 @@ from apps.service.problems import Problem
 from apps.service.settings import Settings, SettingsError
 from model_training.adopt import adopt
 from model_training.artifact import load_path
+from tests.waiting import PATIENCE
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 OTHER = [6.3, 3.3, 6.0, 2.5]
@@ -294,7 +295,7 @@ def test_a_database_that_is_away_at_the_start_is_waited_for(tmp_path, running, s
         assert slug(lambda: site.give("a", "setosa")) == "feedback-unavailable"
     finally:
         running.start()
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             assert site.give("a", "setosa").correct

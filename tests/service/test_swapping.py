@@ -5,7 +5,6 @@ import gc
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,20 +21,13 @@ from model_training.artifact import load
 from model_training.registry.lock import Lock
 from model_training.registry.store import Pointer
 from model_training.registry.store import Rollout as Wanted
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 30
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def batchers() -> int:
     return sum(thread.name == "batcher" for thread in threading.enumerate())
-
-
-def until(true) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_batcher_that_was_closed_answers_who_comes_late_and_has_no_thread_then():

@@ -11,8 +11,7 @@ from waitress.task import WSGITask
 from apps.servers.waitress_channel import strict
 from apps.servers.waitress_server import Dispatcher
 from apps.service import build
-
-PATIENCE = 20  # seconds
+from tests.waiting import PATIENCE
 
 
 class Channel:

@@ -11,6 +11,7 @@ from credentials import PASSWORD, eventually, guarded_pair, predict
 from scripted import press, said
 from streamlit.testing.v1 import AppTest
 
+from tests.waiting import PATIENCE
 from ui import account, answers, client, load, sign_in, visit
 from ui.load_runs import Run
 from ui.servers import servers
@@ -198,7 +199,7 @@ def test_a_load_test_says_who_asks_and_its_arguments_do_not(known, generators):
     trial, here = load.Test(servers=[known[0]], row=ROW, name="Gentle", rate=10, seconds=2), visit.Visit("x")
     run = Run(trial, card, here.loads, mine)
     run.start()
-    seen, deadline = [], time.monotonic() + 30
+    seen, deadline = [], time.monotonic() + PATIENCE
     while not seen and run.is_alive() and time.monotonic() < deadline:
         with suppress(psutil.NoSuchProcess):  # it has just ended
             seen = [(one.cmdline(), one.environ()) for one in generators()]

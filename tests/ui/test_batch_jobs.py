@@ -18,6 +18,7 @@ from scripted import press, said
 from streamlit.testing.v1 import AppTest
 
 from apps.service.settings import Settings
+from tests.waiting import PATIENCE
 from ui import job_panels, rows, servers
 from ui.card import read_card
 from ui.jobs import Fault, Job
@@ -81,7 +82,8 @@ def chosen(app: AppTest, content: bytes, name: str = "rows.csv") -> AppTest:
 
 def until(app: AppTest, words: str) -> str:
     """What the page says once it says that, and looks at itself now and then as a browser would have it."""
-    for _ in range(200):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         text = "\n".join([said(app), *(option for box in app.selectbox for option in box.options)])
         if words in text:
             return text
@@ -272,7 +274,7 @@ def test_in_a_browser(browser: Browser, running: Servers, ui: Server, kind: str,
     running.start_worker()
     window = browser.new_context(**KINDS[kind], base_url=ui.url).new_page()
     window.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE * 1000)
     if kind == "laptop":
         window.goto("/access")
         window.get_by_label("Name", exact=True).fill("alice")

@@ -13,6 +13,7 @@ from looks import fits
 from playwright.sync_api import Browser, expect
 from scripted import press, said
 
+from tests.waiting import PATIENCE
 from ui import answers, servers
 from ui.jobs import Pause
 from ui.transport import Exchange
@@ -126,7 +127,7 @@ def test_in_a_browser_polling_outlives_a_limit_and_a_server_that_dies(browser: B
     worker = None
     window = browser.new_context(viewport=looks.PHONE).new_page()
     window.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE * 1000)
     try:
         with serve("ui", env={"FASTAPI_URL": server.url, "FLASK_URL": server.url}) as ui:
             window.goto(f"{ui.url}/batch")

@@ -10,6 +10,8 @@ from classroom.servers import Server, free_port, serve
 from looks import KINDS, choose, fits, press_until
 from playwright.sync_api import Browser, Page, expect
 
+from tests.waiting import PATIENCE
+
 
 @dataclass
 class Classroom:
@@ -45,8 +47,8 @@ def classroom(models):
 def window(request: pytest.FixtureRequest, browser: Browser, classroom: Classroom):
     context = browser.new_context(**KINDS[request.param], base_url=classroom.ui.url)
     page = context.new_page()
-    page.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
+    page.set_default_timeout(PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)
     yield page
     context.close()
 
@@ -56,8 +58,8 @@ def test_a_bookmark_leads_to_its_page_whoever_comes_first(browser: Browser, clas
     with serve("ui", env=env) as ui:
         page = browser.new_context(base_url=ui.url).new_page()
         page.goto("/batch")
-        expect(page.get_by_role("heading", name="Batch")).to_be_visible(timeout=20_000)
-        expect(page.get_by_role("link", name="Predict")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Batch")).to_be_visible(timeout=PATIENCE * 1000)
+        expect(page.get_by_role("link", name="Predict")).to_be_visible(timeout=PATIENCE * 1000)
         page.context.close()
 
 
@@ -292,5 +294,7 @@ def test_dark_is_dark(browser: Browser, classroom: Classroom):
     for scheme, background in (("dark", "rgb(20, 25, 31)"), ("light", "rgb(248, 246, 242)")):
         page = browser.new_context(color_scheme=scheme, base_url=classroom.ui.url).new_page()
         page.goto("/health")
-        expect(page.get_by_test_id("stApp")).to_have_css("background-color", background, timeout=20_000)
+        expect(page.get_by_test_id("stApp")).to_have_css(
+            "background-color", background, timeout=PATIENCE * 1000
+        )
         page.context.close()

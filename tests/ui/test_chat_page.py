@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from talkative import talkative
 
 from tests.generation.openai_like import OpenAILike
+from tests.waiting import PATIENCE
 from ui import answering, chat_figures
 from ui.chat import Chat, Reply, Settings
 from ui.language_model import Chunk
@@ -59,7 +60,7 @@ def ask(app: AppTest, prompt: str, server: str = "") -> AppTest:
 
 def until(app: AppTest, true: Callable[[str], bool]) -> str:
     """What the page says once that is so; it looks at itself now and then, as a browser would have it."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while not true(text := said(app)):
         assert time.monotonic() < end, text
         time.sleep(0.05)

@@ -13,6 +13,7 @@ from classroom.servers import serve
 from scripted import said
 from streamlit.testing.v1 import AppTest
 
+from tests.waiting import PATIENCE
 from ui import client, generator, knee, load, load_charts, load_reading
 from ui import servers as known
 from ui.card import read_card
@@ -245,7 +246,7 @@ def test_a_turn_s_late_answers_are_told_from_its_load():
 
 
 def run_to_its_end(app: AppTest) -> AppTest:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while any(button.label == "Stop the test" for button in app.button) and time.monotonic() < deadline:
         time.sleep(0.2)
         app.run()
@@ -289,7 +290,7 @@ def test_a_test_goes_on_while_other_pages_are_looked_at_and_is_stopped_by_its_bu
     app.button_group[0].set_value("Steady").run()
     next(button for button in app.button if button.label == "Start").click().run()
     app.switch_page("views/predict.py").run()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not generators() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(generators()) == 1

@@ -22,16 +22,17 @@ from streamlit.testing.v1 import AppTest
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
+from tests.waiting import PATIENCE
 from ui import changes, registry, rollout, visit
 from ui.metrics import read_rollout
 from ui.servers import servers
 
-PATIENCE = 60  # seconds
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 PUBLISH = """
 import sys
 from pathlib import Path
 from model_training.registry.registry import Registry
+from tests.waiting import PATIENCE
 from model_training.registry.tracking_server import quiet
 quiet()
 registry = Registry()
@@ -344,7 +345,7 @@ def ui(following):
 def test_a_new_version_from_registering_to_rolling_back(browser: Browser, begun, ui, kind, tmp_path):
     page = browser.new_context(**KINDS[kind], base_url=ui.url).new_page()
     page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=PATIENCE * 1000)
     page.goto("/models")
     expect(page.get_by_text("Follows champion")).to_have_count(2)
     fits(page)

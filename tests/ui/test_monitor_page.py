@@ -13,6 +13,8 @@ from scripted import press, said
 from sklearn.datasets import load_iris
 from streamlit.testing.v1 import AppTest
 
+from tests.waiting import PATIENCE
+
 IRIS = load_iris()
 
 
@@ -119,7 +121,7 @@ def test_the_value_of_a_regression_is_typed(page, models, tmp_path):
 def test_it_fits_and_axe_finds_nothing(browser, logged, monitored, viewport, scheme):
     from playwright.sync_api import expect
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE * 1000)
     page = browser.new_context(viewport=viewport, color_scheme=scheme, base_url=monitored).new_page()
     page.set_default_timeout(60_000)
     page.goto("/monitor")

@@ -9,6 +9,8 @@ from classroom.servers import Server, free_port, serve
 from scripted import press, said
 from streamlit.testing.v1 import AppTest
 
+from tests.waiting import PATIENCE
+
 PAGES = ("predict", "batch", "compare", "follow", "load", "health", "access")
 
 
@@ -225,7 +227,7 @@ def test_health_draws_what_a_server_counts(page, models, nobody):
         assert float(totals["latency p95, ms"]) > 0
         app.switch_page("views/predict.py").run()
         send(flask)  # while another page is looked at
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while totals_of_flask(app).get("requests") != "12" or "Flask: not known" in said(app):
             assert time.monotonic() < deadline, said(app)
             time.sleep(0.5)
