@@ -6,13 +6,14 @@ uvicorn --factory apps.fastapi_app:create_app --reload      (while you write it)
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, WebSocket
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from apps.fastapi_app import documents, health, inference, models, predictions
 from apps.frameworks.asgi import Middleware
-from apps.frameworks.fastapi_application import Application
+from apps.frameworks.fastapi_application import Application, is_no_problem, told
 from apps.frameworks.fastapi_routes import listed
 from apps.servers import uvicorn_server
 from apps.service import Problem, Service, build
@@ -42,7 +43,9 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def refuse_status(request: Request, error: HTTPException) -> Response:
-        return await refuse(request, service.requests.problem_of(error.status_code, request.url.path))
+        if is_no_problem(error):  # a redirect, say
+            return await http_exception_handler(request, error)
+        return await refuse(request, service.requests.problem_of(request.url.path, *told(error)))
 
     @app.exception_handler(RequestValidationError)
     async def refuse_input(request: Request, error: RequestValidationError) -> Response:

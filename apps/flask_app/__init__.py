@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from apps.flask_app import documents, health, inference, models, predictions
-from apps.frameworks.flask_application import Application
+from apps.frameworks.flask_application import Application, told
 from apps.frameworks.flask_routes import listed
 from apps.frameworks.wsgi import Middleware, current_context
 from apps.service import Problem, Service, build
@@ -26,7 +26,6 @@ def create_app(service: Service | None = None) -> Flask:
 
     app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the middleware, which logs them under the request's id
     app.url_map.merge_slashes = False
     app.extensions["service"] = service
     app.wsgi_app = Middleware(app.wsgi_app, requests=service.requests)
@@ -39,7 +38,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     @app.errorhandler(HTTPException)
     def refuse_status(error: HTTPException) -> Response:
-        return refuse(service.requests.problem_of(error.code, request.path))
+        return refuse(service.requests.problem_of(request.path, *told(error)))
 
     @app.errorhandler(ValidationError)
     def refuse_input(error: ValidationError) -> Response:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute, request_response
+from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from apps.frameworks.fastapi_views import compiled, is_model
+from apps.service.problems import PHRASES
 
 
 class Application(FastAPI):
@@ -21,8 +24,15 @@ class Application(FastAPI):
         super().__init__(openapi_url=None, redirect_slashes=False, telemetry=off, **options)
 
     def build_middleware_stack(self):
-        own = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
-        failed, direct = ExceptionMiddleware(fail, self.exception_handlers), self._direct
+        last = self.exception_handlers.get(Exception) or self.exception_handlers.get(500)
+        handlers = {of: one for of, one in self.exception_handlers.items() if of not in (500, Exception)}
+
+        def handled(app):
+            """As Starlette has it: what only a handler for all handles is raised all the same, and logged."""
+            app = ExceptionMiddleware(app, handlers)
+            return ServerErrorMiddleware(app, handler=last) if last else app
+
+        own, failed, direct = handled(AsyncExitStackMiddleware(self.router)), handled(fail), self._direct
 
         async def app(scope, receive, send) -> None:
             """A compiled view on a fixed path is called at once: no routes to go through, and no layer that
@@ -65,3 +75,14 @@ class Application(FastAPI):
 async def fail(scope, receive, send) -> None:
     """What the handlers of exceptions are put around when a view that was called at once has failed."""
     raise scope.pop("error")  # left there it would hold, by its traceback, the scope and so itself
+
+
+def is_no_problem(error: HTTPException) -> bool:
+    """Whether a view has answered by raising it: with a redirect, or with an object of its own."""
+    return error.status_code < 400 or not isinstance(error.detail, str)
+
+
+def told(error: HTTPException) -> tuple[int, str, list[tuple[str, str]]]:
+    """The status of an error, the words that a view has given it, and its headers."""
+    words = "" if error.detail == PHRASES.get(error.status_code) else error.detail
+    return error.status_code, words, [*(error.headers or {}).items()]

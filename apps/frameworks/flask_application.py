@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
-from flask import Flask
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, default_exceptions
 
 from apps.frameworks.flask_views import JSON
+from apps.frameworks.wsgi import current_context
 from apps.service.problems import Problem
+from apps.service.requests import ClientGone
 
 
 class Application(Flask):
@@ -34,8 +37,32 @@ class Application(Flask):
             raise  # the middleware answers, as it would for any other view
         except Exception as error:
             with self.request_context(environ):
-                found = self.make_response(self.handle_user_exception(error))
+                found = self.answer_to(error)
         if type(found) is not bytes:
             return found(environ, start_response)
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(found)))])
         return [found]
+
+    def answer_to(self, error: Exception) -> Response:
+        """What Flask does with an exception of a view."""
+        try:
+            return self.make_response(self.handle_user_exception(error))
+        except Exception as unhandled:
+            return self.handle_exception(unhandled)
+
+    def handle_exception(self, error: Exception) -> Response:
+        if isinstance(error, ClientGone):
+            raise error  # the middleware knows what that is
+        return super().handle_exception(error)
+
+    def log_exception(self, exc_info: tuple) -> None:
+        """As the middleware does, under the request's id."""
+        context = current_context()
+        context.service.requests.broke(context, exc_info[1])
+
+
+def told(error: HTTPException) -> tuple[int, str, list[tuple[str, str]]]:
+    """The status of an error, the words that a view has given it, and its headers."""
+    usual = getattr(default_exceptions.get(error.code), "description", "")
+    words = "" if error.description == usual else error.description
+    return error.code, words, [pair for pair in error.get_headers() if pair[0] != "Content-Type"]

@@ -408,8 +408,8 @@ class Problem(Exception):
         self.status, self.title = self.kind.status, self.kind.title
         self.type, self.detail = f"/problems/{slug}", detail
         own = [*headers]
-        named = {name for name, _ in own}
-        self.headers = [*(pair for pair in self.kind.headers if pair[0] not in named), *own]
+        named = {name.lower() for name, _ in own}
+        self.headers = [*(pair for pair in self.kind.headers if pair[0].lower() not in named), *own]
         self.reason = reason or slug
         self.members = members
 
@@ -432,14 +432,23 @@ BODY = ("invalid-json", "invalid-input", "unsupported-media-type")  # of every r
 PREDICTS = (*MODEL, *BODY, "out-of-range", "prediction-failed", "prediction-timeout")
 
 
-def of_status(status: int) -> Problem:
-    """The problem that a framework's or a server's own error amounts to."""
-    kind = KINDS[BY_STATUS.get(status, "bad-request" if status < 500 else "internal-error")]
-    problem = Problem(kind.slug, kind.meaning)
-    if status != kind.status and status in PHRASES:  # a route's own; RFC 9457, section 4.2.1
-        problem.status, problem.type = status, "about:blank"
-        problem.title = problem.detail = PHRASES[status]
+def of_status(status: int, words: str = "", headers: Iterable[tuple[str, str]] = ()) -> Problem:
+    """The problem that a framework's or a server's own error amounts to; or an error of a route's own, which
+    may have `words` and headers of its own."""
+    usual = "bad-request" if status < 500 else "internal-error"
+    kind = KINDS[usual if words else BY_STATUS.get(status, usual)]
+    problem = Problem(kind.slug, kind.meaning, headers)
+    if words or status != kind.status:  # RFC 9457, section 4.2.1
+        problem.status, problem.type, problem.title = status, "about:blank", PHRASES.get(status, kind.title)
+        problem.detail = words or problem.title
     return problem
+
+
+def fault() -> Problem:
+    """What an exception that nothing handles amounts to."""
+    return Problem(
+        "internal-error", "the server has a fault; its log has the details under this request's id"
+    )
 
 
 def invalid() -> Problem:

@@ -6,13 +6,13 @@ is decided here, once for both."""
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import getrandbits
 from time import perf_counter, time
 
 from apps.service.batching import Concurrency
 from apps.service.hosts import Hosts
-from apps.service.problems import MEDIA_TYPE, Problem, of_status, render
+from apps.service.problems import MEDIA_TYPE, Problem, fault, invalid, of_status, render
 from apps.service.templates import OTHER, Templates
 from apps.service.timing import Timed
 from apps.service.tracing import Trace
@@ -174,12 +174,16 @@ class Requests:
         self.routes.listed()
         return self.routes.undeclared
 
-    def problem_of(self, status: int, path: str) -> Problem:
-        """A framework's own error, as ours."""
+    def problem_of(
+        self, path: str, status: int, words: str = "", headers: Iterable[tuple[str, str]] = ()
+    ) -> Problem:
+        """A framework's own error, as ours; or one that a view has raised, in its `words`."""
         allow = self.routes.allow(self.routes.of(path)) if status == 405 else ""
         if allow:
             return Problem("method-not-allowed", f"expected {allow}", [("Allow", allow)])
-        return of_status(status)
+        if status in (400, 500) and not words:
+            return invalid() if status == 400 else fault()
+        return of_status(status, words, headers)
 
     def malformed(self) -> Problem:
         return Problem("bad-request", "expected an HTTP/1.1 request as RFC 9112 has it")
@@ -271,9 +275,7 @@ class Requests:
     def broke(self, context: RequestContext, error: BaseException) -> Problem:
         """A fault of ours: the traceback is for the log, the problem for the client."""
         self._log.error("fault", request_id=context.request_id, route=context.route, exc_info=error)
-        return Problem(
-            "internal-error", "the server has a fault; its log has the details under this request's id"
-        )
+        return fault()
 
 
 def random_id(started: float) -> str:
