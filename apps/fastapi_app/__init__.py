@@ -45,7 +45,7 @@ def create_app(service: Service | None = None) -> FastAPI:
     async def refuse_status(request: Request, error: HTTPException) -> Response:
         if is_no_problem(error):  # a redirect, say
             return await http_exception_handler(request, error)
-        return await refuse(request, service.requests.problem_of(request.url.path, *told(error)))
+        return await refuse(request, service.requests.problem_of(request.scope["context"], *told(error)))
 
     @app.exception_handler(RequestValidationError)
     async def refuse_input(request: Request, error: RequestValidationError) -> Response:

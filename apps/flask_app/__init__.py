@@ -6,7 +6,7 @@ flask --app apps.flask_app run --reload                     (while you write it)
 import sys
 from multiprocessing.util import Finalize
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -38,7 +38,7 @@ def create_app(service: Service | None = None) -> Flask:
 
     @app.errorhandler(HTTPException)
     def refuse_status(error: HTTPException) -> Response:
-        return refuse(service.requests.problem_of(request.path, *told(error)))
+        return refuse(service.requests.problem_of(current_context(), *told(error)))
 
     @app.errorhandler(ValidationError)
     def refuse_input(error: ValidationError) -> Response:

@@ -175,7 +175,7 @@ class Middleware:
             host = ""  # Starlette's, which makes it up; nobody on a network has that address
         context = self.requests.open(
             scope.get("method", "GET"),
-            scope["path"],
+            path_in(scope),
             target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
             header_count=len(headers),
             header_bytes=sum([len(name) + len(value) for name, value in headers]),
@@ -224,6 +224,12 @@ def marks(context: RequestContext) -> list[tuple[bytes, bytes]]:
 def raw_marks(marks: Callable) -> Callable[[RequestContext], list[tuple[bytes, bytes]]]:
     """Those of `Requests`, as ASGI has headers."""
     return lambda context: [(name.lower().encode(), value.encode()) for name, value in marks(context)]
+
+
+def path_in(scope) -> str:
+    """A request's path below where the app is mounted in another, as WSGI has it in PATH_INFO."""
+    root = scope.get("root_path")
+    return scope["path"].removeprefix(root) if root else scope["path"]
 
 
 def is_chunked(scope) -> bool:

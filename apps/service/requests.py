@@ -175,10 +175,14 @@ class Requests:
         return self.routes.undeclared
 
     def problem_of(
-        self, path: str, status: int, words: str = "", headers: Iterable[tuple[str, str]] = ()
+        self,
+        context: RequestContext,
+        status: int,
+        words: str = "",
+        headers: Iterable[tuple[str, str]] = (),
     ) -> Problem:
         """A framework's own error, as ours; or one that a view has raised, in its `words`."""
-        allow = self.routes.allow(self.routes.of(path)) if status == 405 else ""
+        allow = self.routes.allow(context.route) if status == 405 else ""
         if allow:
             return Problem("method-not-allowed", f"expected {allow}", [("Allow", allow)])
         if status in (400, 500) and not words:
