@@ -9,7 +9,14 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from flask import Flask, g, has_request_context
+from flask import (
+    Flask,
+    g,
+    has_request_context,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from flask import Response as FlaskResponse
 from pydantic import BaseModel, Field, ValidationError
 
@@ -51,7 +58,10 @@ def test_flask_makes_no_context_for_a_view_that_does_without_and_one_for_any_oth
     assert ask(flask()) == {"context": True}
 
 
-@pytest.mark.parametrize("hook", ["before_request", "after_request", "teardown_request"])
+HOOKS = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
 def test_flask_hooks_see_every_request(hook):
     app, seen = flask(without_context=True), []
 
@@ -63,6 +73,43 @@ def test_flask_hooks_see_every_request(hook):
 
     assert ask(app) == {"context": True}
     assert seen == [hook]
+
+
+@pytest.mark.parametrize("signal", [request_started, request_finished, request_tearing_down])
+def test_flask_signals_see_every_request(signal):
+    app, seen = flask(without_context=True), []
+
+    def look(sender, **told):
+        seen.append(sender)
+
+    with signal.connected_to(look, app):
+        assert ask(app) == {"context": True}
+    assert seen == [app] and ask(app) == {"context": False}
+
+
+def test_flask_values_of_a_path_are_seen_by_who_asked_for_them():
+    app, seen = flask(without_context=True), []
+    app.url_value_preprocessor(lambda endpoint, values: seen.append((endpoint, values)))
+    assert ask(app) == {"context": True} and seen == [("context", {})]
+
+
+def test_a_view_of_flasks_may_be_put_in_the_place_of_another():
+    app = flask(without_context=True)
+    first = app.view_functions["context"]
+    app.view_functions["context"] = lambda: first() or None
+    assert ask(app) == {"context": True}
+
+
+def test_a_path_that_spells_a_rule_of_flasks_out_is_a_path_like_another():
+    app = FlaskApplication(__name__)
+
+    @app.get("/named/<name>")
+    @typed(without_context=True)
+    def named(name: str) -> Person:
+        return Person(name=name)
+
+    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
+        assert client.get("/named/%3Cname%3E").json() == {"name": "<name>"}
 
 
 async def refuse():
