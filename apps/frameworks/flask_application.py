@@ -7,7 +7,6 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from apps.frameworks.flask_views import JSON
 from apps.frameworks.wsgi import current_context
-from apps.service.problems import Problem
 from apps.service.requests import ClientGone
 
 
@@ -34,8 +33,6 @@ class Application(Flask):
             return super().wsgi_app(environ, start_response)
         try:
             found = answer_of({})
-        except Problem:
-            raise  # the middleware answers, as it would for any other view
         except Exception as error:
             with self.request_context(environ):
                 found = self.answer_to(error)

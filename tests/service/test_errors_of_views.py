@@ -11,6 +11,8 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import HTTPException as FlaskHTTPException
 
 from apps import fastapi_app, flask_app
+from apps.service.problems import Problem
+from tests.waiting import until
 
 
 class OfNoStandard(FlaskHTTPException):
@@ -136,6 +138,29 @@ def test_a_handler_of_flasks_for_all_errors_answers_and_the_fault_is_logged(mode
     assert (answer.status_code, answer.json) == (500, {"sorry": "RuntimeError"})
     [line] = faults(capfd.readouterr().err)
     assert (line["event"], line["request_id"]) == ("fault", answer.headers["X-Request-ID"])
+
+
+def test_a_handler_in_the_place_of_the_servers_own_tells_of_its_problems(model):
+    """Also of the views that are called by a shorter way."""
+    of_fastapi, of_flask = fastapi_app.create_app(), flask_app.create_app()
+
+    @of_fastapi.exception_handler(Problem)
+    async def tell(request, problem):
+        return JSONResponse({"sorry": problem.title}, problem.status)
+
+    @of_flask.errorhandler(Problem)
+    def tell_too(problem):
+        return {"sorry": problem.title}, problem.status
+
+    wrong = {"features": "none"}
+    with TestClient(of_fastapi) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        answers = [client.post("/predict", json=wrong)]
+    client = of_flask.test_client()
+    until(lambda: client.get("/health/ready").status_code == 200)
+    answers.append(client.post("/predict", json=wrong))
+    for answer in answers:
+        assert (answer.status_code, json.loads(answer.text)) == (400, {"sorry": "Invalid input"})
 
 
 def test_a_fault_that_nothing_handles_is_logged_once_and_the_hooks_of_flask_see_its_answer(model, capfd):
