@@ -56,12 +56,14 @@ class CompiledRoute(APIRoute):
 def compiled(route: APIRoute, own: Callable) -> Callable | None:
     """The ASGI app of a route, or None where FastAPI is to serve it. `own` is FastAPI's way of serving it,
     for the tests of an app, which override dependencies."""
+    if not isinstance(route, CompiledRoute):
+        return None
     view, get_arguments, gives = route.endpoint, solver(route.dependant), answer_of(route)
-    takes, calls = route.dependant.body_params, [*called(route.dependant)]
-    if not isinstance(route, CompiledRoute) or get_arguments is None or gives is None:
+    takes, calls = [one.name for one in route.dependant.body_params], [*called(route.dependant)]
+    if get_arguments is None or gives is None or (takes and body_of(route) is None):
         return None
-    if (takes and body_of(route) is None) or len(calls) > len({*calls}):  # FastAPI calls it once for both
-        return None
+    if len(calls) > len({*calls}):
+        return None  # FastAPI calls it once for both
     read = reader(body_of(route).annotation) if takes else None
     status, by_alias = route.status_code or 200, route.response_model_by_alias
     to_json = gives.__pydantic_serializer__.to_json if is_model(gives) else None
@@ -79,7 +81,7 @@ def compiled(route: APIRoute, own: Callable) -> Callable | None:
                 check_content_type(context.content_type, context.content_encoding, strict)
             arguments = await get_arguments(request)
             if read:
-                arguments[takes[0].name] = read(context.body, context.service.settings.max_json_depth)
+                arguments[takes[0]] = read(context.body, context.service.settings.max_json_depth)
         answer = await view(**arguments)
         if to_json is None or isinstance(answer, Response):
             await response_of(answer, status, scope)(scope, receive, send)

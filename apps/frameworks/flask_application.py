@@ -68,5 +68,5 @@ class Application(Flask):
 def told(error: HTTPException) -> tuple[int, str, list[tuple[str, str]]]:
     """The status of an error, the words that a view has given it, and its headers."""
     usual = getattr(default_exceptions.get(error.code), "description", "")
-    words = "" if error.description == usual else error.description
+    words = "" if error.description in (None, usual) else str(error.description)
     return error.code, words, [pair for pair in error.get_headers() if pair[0] != "Content-Type"]
