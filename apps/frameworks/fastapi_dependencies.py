@@ -46,6 +46,9 @@ def caller(dependant: Dependant) -> Callable[[Request], Awaitable[Any]] | None:
     function, get_arguments = dependant.call, solver(dependant)
     if get_arguments is None or dependant.body_params:
         return None
+    if not (dependant.path_params or dependant.dependencies):  # one coroutine where it would be three
+        only = dependant.request_param_name
+        return lambda request: function(**{only: request} if only else {})
 
     async def call(request: Request) -> Any:
         return await function(**await get_arguments(request))
