@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from adopted import Adopted, adopt
 from classroom.servers import Server, serve
+from hypothesis import HealthCheck, settings
 from pairs import pair
 from redis_server import RedisServer
 from waiting_model import WaitingSum, environment
@@ -17,6 +18,12 @@ from model_training import datasets
 from model_training.adopt import adopt as adopt_model
 from model_training.export import export
 from model_training.train import train
+
+# A busy machine is not a fault.
+settings.register_profile(
+    "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -34,7 +34,6 @@ VALID = {
 }
 LIMITS = settings(
     max_examples=int(os.environ.get("SERVELAB_EXAMPLES", "1500")),
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

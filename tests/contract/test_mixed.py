@@ -112,7 +112,7 @@ def values(feature) -> st.SearchStrategy:
     return known | st.none() if feature.may_be_missing else known
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_row_gets_the_same_answer_by_place_and_by_name_and_it_is_scikit_learns(
     data, servers, card, own

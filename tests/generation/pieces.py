@@ -1,6 +1,5 @@
 """A text in pieces, and what comes out of a window for them."""
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from apps.service.generation.scheduler import Forbidden
@@ -12,7 +11,6 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[start:end] for start, end in zip(at, at[1:], strict=False)]
 
 
-unhurried = settings(deadline=None)
 places = st.lists(st.integers(0, 10_000), max_size=12)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pieces import cut, ignored, places, streamed, unhurried
+from pieces import cut, ignored, places, streamed
 
 from apps.service.generation.moderation.blocked_words import MOST_HELD, BlockedWords, words_of
 from apps.service.settings import SettingsError
@@ -75,7 +75,6 @@ texts = st.lists(st.one_of(noise, likenesses, st.sampled_from([" ", "ed", "s"]))
 texts = texts.filter(lambda text: not re.search(f"[{HIDDEN}]{{3}}", text))
 
 
-@unhurried
 @given(texts, places)
 @example("a blocked word", [])
 @example("b l o c k e d", [])
@@ -96,7 +95,6 @@ def test_what_is_blocked_never_leaves_and_the_rest_leaves_as_it_came(text, where
     assert rule or left == text
 
 
-@unhurried
 @given(texts, places)
 def test_the_pieces_make_no_difference_at_any_moment(text, where):
     blocked = words(*WORDS)
@@ -113,7 +111,6 @@ def test_the_pieces_make_no_difference_at_any_moment(text, where):
     assert streamed(blocked.window(ignored), cut(text, where)) == whole
 
 
-@unhurried
 @given(st.text(), places)
 def test_any_text_leaves_unchanged_or_not_at_all(text, where):
     left, rule = streamed(words(*WORDS).window(ignored), cut(text, where))

@@ -5,7 +5,6 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pieces import unhurried
 
 from apps.service.generation.moderation.characters import cleaned
 
@@ -45,7 +44,6 @@ def test_what_goes(text, left):
     assert cleaned(text) == (left, True)
 
 
-@unhurried
 @given(st.text())
 def test_nothing_goes_that_can_be_seen(text):
     left, _ = cleaned(text)

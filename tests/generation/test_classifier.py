@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pieces import cut, ignored, places, streamed, unhurried
+from pieces import cut, ignored, places, streamed
 
 from apps.service.generation.moderation.classifier import Classifier, classifier_of
 from apps.service.generation.moderation.sentences import MOST_HELD, end_of
@@ -57,7 +57,6 @@ sentences = st.lists(
 ).map("".join)
 
 
-@unhurried
 @given(text=sentences, where=places)
 def test_the_pieces_make_no_difference_at_any_moment(classifier, text, where):
     by_character = {}

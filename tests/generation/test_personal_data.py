@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pieces import cut, places, streamed, unhurried
+from pieces import cut, places, streamed
 
 from apps.service.generation.moderation.personal_data import MOST_HELD, PersonalData
 
@@ -40,7 +40,6 @@ noise = st.text(st.sampled_from("aZß0419 .,-+()@_/\n\u200b漢"), max_size=8)
 texts = st.lists(st.one_of(secrets, words, noise), max_size=8).map("".join)
 
 
-@unhurried
 @given(texts, places)
 @example("4111 1111 1111 1111 22", [])
 @example("alice@example.com.", [])
@@ -64,13 +63,11 @@ def test_the_pieces_make_no_difference_at_any_moment(text, where):
 plain = st.text(st.characters(exclude_categories=["Nd", "Cs"], exclude_characters="@\uff20\ufe6b"))
 
 
-@unhurried
 @given(plain, places)
 def test_a_text_without_numbers_and_addresses_leaves_as_it_came(text, where):
     assert streamed(PersonalData().window(pytest.fail), cut(text, where)) == (text, "")
 
 
-@unhurried
 @given(st.text(), places)
 def test_never_more_than_so_much_is_held_back(text, where):
     found: list[str] = []
@@ -84,7 +81,6 @@ def test_never_more_than_so_much_is_held_back(text, where):
 around = st.sampled_from(["", " ", "my card: ", "(", ", ", "Call ", "\n", "ü", "漢"])
 
 
-@unhurried
 @given(around, secrets, around, places)
 def test_none_leaves_whatever_stands_around_it_and_however_it_is_cut(before, secret, after, where):
     if after[:1].isalpha() and not secret[0].isdecimal():

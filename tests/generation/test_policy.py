@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pieces import cut, places, streamed, unhurried
+from pieces import cut, places, streamed
 from prometheus_client import generate_latest
 
 from apps.service.access.callers import Caller
@@ -194,7 +194,6 @@ def noted(tmp_path_factory):
     return Policy(settings, SimpleNamespace(info=lambda *_, **__: None), metrics), rules
 
 
-@unhurried
 @given(text=texts, where=places)
 def test_whole_and_streamed_are_one(noted, text, where):
     policy, rules = noted

@@ -59,7 +59,7 @@ MADE = {
 }
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)  # by chance, PSI is 0.05 once in 1,000 times
+@settings(max_examples=100, derandomize=True)  # by chance, PSI is 0.05 once in 1,000 times
 @given(st.sampled_from(sorted(MADE)), st.integers(0, 2**32 - 1))
 def test_more_of_the_same_is_no_drift(name, seed):
     rng = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def test_more_of_the_same_is_no_drift(name, seed):
     assert sum(one.found for one in found.bins) == pytest.approx(1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(MADE)), st.integers(0, 2**32 - 1), st.sampled_from([-1, 1]))
 def test_what_has_moved_by_two_deviations_is_a_large_drift(name, seed, sign):
     rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def test_what_has_moved_by_two_deviations_is_a_large_drift(name, seed, sign):
     assert found.verdict == "large" and found.psi > LARGE and found.p_value < 1e-6
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(0.5, 5), st.floats(0.5, 5))
 def test_the_more_it_moves_the_larger_it_is(less, more):
     less, more = sorted([less, less + more])
@@ -161,7 +161,7 @@ def test_shares_of_rows_of_which_some_were_missing_are_of_the_others():
     assert found.psi == pytest.approx(0) and found.p_value == pytest.approx(1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.floats(-3, 3), min_size=2, max_size=2), max_size=60), st.integers(0, 60))
 def test_counts_of_parts_add_up_to_the_whole_and_go_through_the_database(rows, at):
     bins = Bins(card(number(np.linspace(-1, 1, 50)), number(np.zeros(50))))

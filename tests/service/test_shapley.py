@@ -118,7 +118,7 @@ def adds_up(answer) -> None:
 
 
 @given(weights, st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_contributions_add_up_and_a_linear_model_s_are_known(weights, data):
     """coefficient * (value - mean), within four standard errors, or what evenly spread draws leave of one."""
     row = data.draw(st.lists(st.floats(-5, 15), min_size=len(weights), max_size=len(weights)))
@@ -133,7 +133,7 @@ def test_contributions_add_up_and_a_linear_model_s_are_known(weights, data):
 
 
 @given(st.floats(-5, 15), st.floats(0.1, 3))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_equals_share_alike_and_what_does_nothing_gets_nothing(value, power):
     model = Fake(
         lambda row: abs(row[0]) ** power + 0.1 * row[0] * row[2] + abs(row[2]) ** power,

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from ui.card import read_card
@@ -53,7 +53,6 @@ def test_what_names_no_features_is_no_card(body):
         read_card(body)
 
 
-@settings(deadline=None)  # a busy machine is not a fault
 @given(some.dictionaries(some.sampled_from(("name", "presets", "target", "classes", "title")), JSON), JSON)
 def test_any_rubbish_beside_the_features_is_left_out(fields, entry):
     features = [entry, {field: entry for field in FIELDS}, {"name": "x"}]
@@ -65,7 +64,6 @@ def test_any_rubbish_beside_the_features_is_left_out(fields, entry):
     assert all(len(preset.features) == 3 for preset in card.presets)
 
 
-@settings(deadline=None)
 @given(JSON, some.sampled_from([(), ("a", "b")]))
 def test_any_rubbish_for_a_prediction_is_a_value_error_or_words(body, classes):
     card = read_card({"features": ["x"], "classes": list(classes)})

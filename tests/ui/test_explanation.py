@@ -114,7 +114,7 @@ JSON = some.recursive(
 
 
 @given(JSON, some.sampled_from([*BODY]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_a_server_sends_is_an_explanation_or_an_error_in_words(junk, member):
     for body in (junk, {**BODY, member: junk}):
         try:

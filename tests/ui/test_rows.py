@@ -1,7 +1,7 @@
 """Rows from text as spreadsheets and people write it; what cannot be read is said, and where."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from ui.card import read_card
@@ -87,7 +87,6 @@ def test_a_file_that_is_not_utf_8(content):
         decode(content)
 
 
-@settings(deadline=None)
 @given(some.text())
 def test_any_text_is_rows_or_a_sentence(text):
     try:
