@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from apps.frameworks.flask_views import JSON
 from apps.frameworks.wsgi import current_context
+from apps.service.problems import Problem
 from apps.service.requests import ClientGone
 
 
@@ -16,6 +17,7 @@ class Application(Flask):
 
     def __init__(self, *args, **options) -> None:
         self._direct: dict[tuple[str, str], str] = {}  # by method and path, the name of a view
+        self._problem_handlers = 0
         self.routes_added = 0
         super().__init__(*args, **options)
 
@@ -26,6 +28,10 @@ class Application(Flask):
             name = endpoint or view_func.__name__
             self._direct |= {(method, rule): name for method in methods or ["GET"]}
 
+    def register_error_handler(self, code_or_exception, f) -> None:
+        super().register_error_handler(code_or_exception, f)
+        self._problem_handlers += code_or_exception is Problem
+
     def wsgi_app(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         name = self._direct.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         answer_of = getattr(self.view_functions[name], "answer_of", None) if name else None
@@ -34,6 +40,8 @@ class Application(Flask):
         try:
             found = answer_of({})
         except Exception as error:
+            if isinstance(error, Problem) and self._problem_handlers <= 1:
+                raise  # the middleware answers as the server's own handler would
             with self.request_context(environ):
                 found = self.answer_to(error)
         if type(found) is not bytes:

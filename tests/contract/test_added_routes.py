@@ -4,7 +4,7 @@ headers, live, with the service's ids, log, metrics and limits on.
 The routes are in added_fastapi.py and added_flask.py."""
 
 import json
-import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -14,7 +14,7 @@ from classroom.servers import Kind, Server, free_port
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.waiting import PATIENCE
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 NAMES = ("fastapi", "flask")
@@ -76,24 +76,13 @@ def added(iris_root, metrics_port):
 
 def lines_of(server: Server, request_id: str) -> list[dict]:
     """What the log says of a request. Waits for the first line."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+
+    def found() -> list[dict]:
         text = server.log.read_text(encoding="utf-8").splitlines()
-        found = [json.loads(line) for line in text if request_id in line]
-        if any(line["event"] == "request" for line in found):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"no line for {request_id}")
+        lines = [json.loads(line) for line in text if request_id in line]
+        return lines if any(line["event"] == "request" for line in lines) else []
 
-
-def eventually(true) -> bool:
-    """Whether it becomes true in a while."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
+    return until(found, lambda: f"no line for {request_id}")
 
 
 def is_free(server: Server) -> bool:
@@ -104,7 +93,7 @@ def is_free(server: Server) -> bool:
 @pytest.mark.parametrize(("name", "case"), CASES)
 def test_an_added_route_answers_as_on_the_bare_framework(bare, added, name, case):
     method, path, options = REQUESTS.get(case, ("GET", f"/added/{case}", {}))
-    assert eventually(lambda: is_free(added[name]))
+    until(lambda: is_free(added[name]))
     expected = bare[name].request(method, path, **options)
     found = added[name].request(method, path, **options, headers={"X-Request-ID": f"added-{case}"})
     assert (found.status_code, found.content) == (expected.status_code, expected.content)
@@ -116,7 +105,7 @@ def test_an_added_route_answers_as_on_the_bare_framework(bare, added, name, case
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_that_raises_is_a_problem_and_a_fault_in_the_log(bare, added, name):
-    assert eventually(lambda: is_free(added[name]))
+    until(lambda: is_free(added[name]))
     found = added[name].get("/added/raises", headers={"X-Request-ID": "added-raises"})
     assert found.status_code == bare[name].get("/added/raises").status_code == 500
     assert found.json()["type"] == "/problems/internal-error" and "luck" not in found.text
@@ -126,7 +115,7 @@ def test_one_that_raises_is_a_problem_and_a_fault_in_the_log(bare, added, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_that_would_end_the_process_is_a_problem_too(added, name):
-    assert eventually(lambda: is_free(added[name]))
+    until(lambda: is_free(added[name]))
     for number in range(20):
         found = added[name].get("/added/exits", headers={"X-Request-ID": f"added-exits-{number}"}, timeout=5)
         assert (found.status_code, found.json()["type"]) == (500, "/problems/internal-error")
@@ -136,7 +125,7 @@ def test_one_that_would_end_the_process_is_a_problem_too(added, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_that_gives_a_status_of_its_own_keeps_it(bare, added, name):
-    assert eventually(lambda: is_free(added[name]))
+    until(lambda: is_free(added[name]))
     found = added[name].get("/added/conflict")
     assert found.status_code == bare[name].get("/added/conflict").status_code == 409
     problem = found.json()
@@ -150,7 +139,7 @@ def test_a_stream_that_breaks_is_broken_off_and_a_fault_in_the_log(bare, added, 
             server.get("/added/breaks", headers={"X-Request-ID": "added-breaks"})
     lines = lines_of(added[name], "added-breaks")
     assert sorted(line["event"] for line in lines) == ["fault", "request"]
-    assert eventually(lambda: is_free(added[name]))
+    until(lambda: is_free(added[name]))
 
 
 def test_a_stream_of_flasks_that_would_end_the_process_is_broken_off_too(added):
@@ -160,18 +149,18 @@ def test_a_stream_of_flasks_that_would_end_the_process_is_broken_off_too(added):
         flask.get("/added/exits-in-mid-stream", headers={"X-Request-ID": "added-mid-stream"}, timeout=5)
     lines = lines_of(flask, "added-mid-stream")
     assert sorted(line["event"] for line in lines) == ["fault", "request"]
-    assert eventually(lambda: is_free(flask))
+    until(lambda: is_free(flask))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stream_is_in_flight_until_its_client_leaves(bare, added, name):
     for server in (bare[name], added[name]):
-        assert eventually(lambda server=server: is_free(server))
+        until(partial(is_free, server))
         with httpx.stream("GET", server.url + "/added/endless", headers={"X-Request-ID": "added-endless"}):
             refused = server.get("/added/def")
             assert refused.status_code == (200 if server is bare[name] else 503)
-        assert eventually(lambda server=server: is_free(server))
-        assert eventually(lambda server=server: "endless" in server.get("/added/done").json())
+        until(partial(is_free, server))
+        until(lambda server=server: "endless" in server.get("/added/done").json())
     assert [line["status"] for line in lines_of(added[name], "added-endless")] == [200]
 
 
@@ -182,7 +171,7 @@ def test_a_stream_that_nobody_reads_is_given_up(iris_root, name):
     try:
         asked = {"X-Request-ID": "added-torrent"}
         with httpx.stream("GET", server.url + "/added/torrent", headers=asked):
-            assert eventually(lambda: is_free(server))
+            until(lambda: is_free(server))
             assert [line["status"] for line in lines_of(server, "added-torrent")] == [200]
     finally:
         server.stop()
@@ -191,11 +180,11 @@ def test_a_stream_that_nobody_reads_is_given_up(iris_root, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_done_after_the_answer_holds_up_nobody(bare, added, name):
     for server in (bare[name], added[name]):
-        assert eventually(lambda server=server: is_free(server))
+        until(partial(is_free, server))
         before = server.get("/added/done").json().count("later")
         assert server.post("/added/later").json() == {"kind": "later"}
         assert is_free(server)  # with work still to do
-        assert eventually(
+        until(
             lambda server=server, wanted=before + 1: server.get("/added/done").json().count("later") == wanted
         )
 
@@ -203,7 +192,7 @@ def test_what_is_done_after_the_answer_holds_up_nobody(bare, added, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_opened_for_a_request_is_closed(bare, added, name):
     for server in (bare[name], added[name]):
-        assert eventually(lambda server=server: is_free(server))
+        until(partial(is_free, server))
         assert server.get("/added/yield").status_code == 200
         found = server.get("/added/done").json()
         assert found.count("opened") == found.count("closed") > 0
@@ -236,7 +225,7 @@ def test_a_websocket_works_as_on_the_bare_framework(bare, added):
             assert refused.status_code == (200 if server is bare["fastapi"] else 503)
     assert socket.response.headers["X-Request-ID"] == "added-echo"
     assert [line["status"] for line in lines_of(added["fastapi"], "added-echo")] == [101]
-    assert eventually(lambda: is_free(added["fastapi"]))
+    until(lambda: is_free(added["fastapi"]))
 
 
 @pytest.mark.parametrize(("path", "status"), [(f"/added/typed?age={PASSWORD}", 400), ("/added/none", 403)])
@@ -251,7 +240,7 @@ def test_a_websocket_that_is_refused_repeats_nothing(added, path, status):
 
 def test_the_metrics_count_the_added_routes_and_nothing_stays_in_flight(added, metrics_port):
     for name, server in added.items():
-        assert eventually(lambda server=server: is_free(server))
+        until(partial(is_free, server))
         found = httpx.get(f"http://127.0.0.1:{metrics_port[name]}/metrics", trust_env=False).text
         assert "http_requests_in_flight 0.0" in found
         assert 'status="200"' in found

@@ -23,6 +23,7 @@ from apps.service.jobs.records import (
     Unavailable,
 )
 from apps.service.problems import Problem
+from tests.waiting import PATIENCE
 
 ALICE, BOB = Owner("alice", "default"), Owner("bob", "default")
 
@@ -40,7 +41,7 @@ def do(store: Site, claim: Claim) -> bool:
 
 def patiently(ask):
     """As a worker asks, but not for ever: a lock may be in the way for longer than one statement waits."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             return ask()
