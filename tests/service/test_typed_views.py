@@ -1,4 +1,4 @@
-"""Typed views are compiled, never lose what somebody added to them, and answer alike compiled or not."""
+"""Typed views of FastAPI are compiled, lose nothing that somebody added, and answer alike compiled or not."""
 
 import asyncio
 import json
@@ -9,22 +9,11 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from flask import (
-    Flask,
-    g,
-    has_request_context,
-    request_finished,
-    request_started,
-    request_tearing_down,
-)
-from flask import Response as FlaskResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from apps import fastapi_app
 from apps.frameworks.fastapi_application import Application
 from apps.frameworks.fastapi_views import CompiledRoute
-from apps.frameworks.flask_application import Application as FlaskApplication
-from apps.frameworks.flask_views import typed
 from apps.service.bodies import Answer, Body, reader
 from apps.service.problems import Problem
 
@@ -35,81 +24,6 @@ class Context(Answer):
 
 class Person(Answer):
     name: str
-
-
-def ask(app: Flask) -> dict:
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
-        return client.get("/context").json()
-
-
-def flask(**options) -> FlaskApplication:
-    app = FlaskApplication(__name__)
-
-    @app.get("/context")
-    @typed(**options)
-    def context() -> Context:
-        return Context(context=has_request_context())
-
-    return app
-
-
-def test_flask_makes_no_context_for_a_view_that_does_without_and_one_for_any_other():
-    assert ask(flask(without_context=True)) == {"context": False}
-    assert ask(flask()) == {"context": True}
-
-
-HOOKS = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_flask_hooks_see_every_request(hook):
-    app, seen = flask(without_context=True), []
-
-    @getattr(app, hook)
-    def look(*given):
-        g.seen = True
-        seen.append(hook)
-        return given[0] if given else None
-
-    assert ask(app) == {"context": True}
-    assert seen == [hook]
-
-
-@pytest.mark.parametrize("signal", [request_started, request_finished, request_tearing_down])
-def test_flask_signals_see_every_request(signal):
-    app, seen = flask(without_context=True), []
-
-    def look(sender, **told):
-        seen.append(sender)
-
-    with signal.connected_to(look, app):
-        assert ask(app) == {"context": True}
-    assert seen == [app] and ask(app) == {"context": False}
-
-
-def test_flask_values_of_a_path_are_seen_by_who_asked_for_them():
-    app, seen = flask(without_context=True), []
-    app.url_value_preprocessor(lambda endpoint, values: seen.append((endpoint, values)))
-    assert ask(app) == {"context": True} and seen == [("context", {})]
-
-
-def test_a_view_of_flasks_may_be_put_in_the_place_of_another():
-    app = flask(without_context=True)
-    first = app.view_functions["context"]
-    app.view_functions["context"] = lambda: first() or None
-    assert ask(app) == {"context": True}
-
-
-def test_a_path_that_spells_a_rule_of_flasks_out_is_a_path_like_another():
-    app = FlaskApplication(__name__)
-
-    @app.get("/named/<name>")
-    @typed(without_context=True)
-    def named(name: str) -> Person:
-        return Person(name=name)
-
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
-        assert client.get("/named/%3Cname%3E").json() == {"name": "<name>"}
 
 
 async def refuse():
@@ -328,34 +242,6 @@ def test_a_dict_is_validated_before_it_is_an_answer():
         asked(app, "/more")
 
 
-class Renamed(Answer):
-    full_name: str = Field(serialization_alias="name")
-
-
-def returning(answer):
-    def view() -> Person:
-        return answer
-
-    return view
-
-
-def test_flask_validates_a_dict_and_lets_a_response_pass():
-    app = FlaskApplication(__name__)
-    gives = {"/right": {"name": "Ada"}, "/subclass": Account(name="Ada", password="secret")}
-    gives["/response"] = FlaskResponse('{"name": "Ada"}', content_type="application/json")
-    for path, answer in gives.items():
-        app.add_url_rule(path, path, typed()(returning(answer)))
-
-    @app.get("/alias")
-    @typed()
-    def renamed() -> Renamed:
-        return Renamed(full_name="Ada")
-
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as client:
-        for path in (*gives, "/alias"):
-            assert client.get(path).json() == {"name": "Ada"}, path
-
-
 class Token(BaseModel):
     username: str
 
@@ -431,19 +317,6 @@ def test_a_view_that_is_called_at_once_has_the_handlers_of_its_app():
 
     answer = asked(app)
     assert (answer.status_code, answer.json()) == (403, {"refused": "/"})
-
-    flask_app = FlaskApplication(__name__)
-
-    @flask_app.get("/context")
-    @typed(without_context=True)
-    def view() -> Person:
-        raise Refused
-
-    @flask_app.errorhandler(Refused)
-    def refused_too(error):
-        return {"refused": "/"}, 403
-
-    assert ask(flask_app) == {"refused": "/"}
 
 
 def test_head_makes_nothing_of_what_comes_in_parts():
