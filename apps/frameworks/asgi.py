@@ -107,10 +107,17 @@ class Middleware:
             except asyncio.CancelledError:  # told to stop, and its grace time is over
                 if status == 499:
                     status = await self.refuse(context, requests.given_up(), send)
-            except (Exception, SystemExit) as error:
+            except SystemExit as error:  # sys.exit() in a view: others are served
                 problem = requests.broke(context, error)
                 if status == 499:  # nothing has been sent yet
                     status = await self.refuse(context, problem, send)
+            except Exception as error:  # which goes on, as in Starlette, and is answered outside (Outermost)
+                problem = requests.broke(context, error)
+                if status == 499:
+                    status, context.problem = problem.status, problem
+                else:
+                    context.begun = True
+                raise
         finally:
             if stream is not None:
                 stream.end()
@@ -158,6 +165,8 @@ class Middleware:
             await end(requests.given_up())
         except (Exception, SystemExit) as error:
             await end(requests.broke(context, error))
+            if isinstance(error, Exception):
+                raise
         finally:
             requests.close(context, status)
 
@@ -239,7 +248,7 @@ def is_chunked(scope) -> bool:
 def check_head(scope, requests: Requests) -> None:
     """RFC 9112: a version that we speak, exactly one Host in 1.1, no chunks in 1.0 and no other coding in
     either. Raises Problem."""
-    version, names = scope["http_version"], [name for name, _ in scope["headers"]]
+    version, names = scope.get("http_version", "1.1"), [name for name, _ in scope["headers"]]
     if version == "1.1":
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or b"," in hosts[0] or (not hosts[0] and is_granian(scope)):

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from flask import Flask, Response, request_finished, request_started, request_tearing_down
-from werkzeug.exceptions import HTTPException, default_exceptions
+from flask import Flask, Request, Response, request, request_finished, request_started, request_tearing_down
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
 
 from apps.frameworks.flask_views import JSON
 from apps.frameworks.wsgi import current_context
@@ -55,6 +56,13 @@ class Application(Flask):
         heard = request_started.receivers or request_finished.receivers or request_tearing_down.receivers
         return bool(hooks or heard)
 
+    def dispatch_request(self) -> ResponseReturnValue:
+        """What a browser asks before it sends is answered by Flask itself where there is a hook, Flask-CORS's
+        say, that then tells what may be sent; elsewhere it is a method that the route has not."""
+        if self.after_request_funcs and is_preflight(request):
+            return self.make_default_options_response()
+        return super().dispatch_request()
+
     def answer_to(self, error: Exception) -> Response:
         """What Flask does with an exception of a view."""
         try:
@@ -71,6 +79,12 @@ class Application(Flask):
         """As the middleware does, under the request's id."""
         context = current_context()
         context.service.requests.broke(context, exc_info[1])
+
+
+def is_preflight(request: Request) -> bool:
+    """https://fetch.spec.whatwg.org/#cors-preflight-request, for a route that does not answer it itself."""
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return asks and isinstance(request.routing_exception, MethodNotAllowed)
 
 
 def told(error: HTTPException) -> tuple[int, str, list[tuple[str, str]]]:

@@ -21,8 +21,10 @@ current = threading.local()
 
 
 class Middleware:
-    def __init__(self, app, requests: Requests) -> None:
-        self.app, self.requests = app, requests
+    """`raises` says whether a fault is raised again, which a test client wants to see, and not answered."""
+
+    def __init__(self, app, requests: Requests, raises: Callable[[], bool] = bool) -> None:
+        self.app, self.requests, self.raises = app, requests, raises
         self._max_body = requests.settings.max_body_bytes
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -72,7 +74,10 @@ class Middleware:
             except Problem as problem:
                 body = self.refuse(context, problem, answer)
             except (Exception, SystemExit) as error:  # sys.exit() in a view: others are served
-                body = self.refuse(context, requests.broke(context, error), answer)
+                problem = requests.broke(context, error)
+                if self.raises():
+                    raise
+                body = self.refuse(context, problem, answer)
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         finally:
             if stream is None:

@@ -17,7 +17,7 @@ def run(create_app, service) -> None:
     app = create_app(service)
     service.requests.check_access()
     config = uvicorn.Config(
-        app,
+        told_once(app),
         http=strict(service.requests),
         ws=websockets.protocol_for(app, settings.generation_write_seconds),
         ws_max_size=settings.max_body_bytes,
@@ -33,6 +33,19 @@ def run(create_app, service) -> None:
         timeout_graceful_shutdown=settings.grace_seconds,
     )
     Server(config, service).run(sockets=[listener])
+
+
+def told_once(app):
+    """The app, of whose faults uvicorn hears nothing: they have been answered, and have a line in the log."""
+
+    async def served(scope, receive, send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            if "context" not in scope or not scope["context"].told:
+                raise
+
+    return served
 
 
 class Server(uvicorn.Server):

@@ -35,6 +35,7 @@ class RequestContext:
     __slots__ = (
         "address",
         "admitted",
+        "begun",
         "body",
         "cache_status",
         "caller",
@@ -57,6 +58,7 @@ class RequestContext:
         "slot",
         "started",
         "target_bytes",
+        "told",
         "trace",
         "version",
     )
@@ -117,7 +119,7 @@ class Requests:
         context.content_type, context.content_encoding = content_type, content_encoding
         context.content_length, context.body = content_length, b""
         context.problem = context.version = context.cache_status = None
-        context.admitted = context.counted = False
+        context.admitted = context.counted = context.told = context.begun = False
         context.slot = None
         context.caller, context.rate_limit, context.host = None, (), host
         if self.gate is not None:
@@ -279,6 +281,7 @@ class Requests:
     def broke(self, context: RequestContext, error: BaseException) -> Problem:
         """A fault of ours: the traceback is for the log, the problem for the client."""
         self._log.error("fault", request_id=context.request_id, route=context.route, exc_info=error)
+        context.told = True
         return fault()
 
 

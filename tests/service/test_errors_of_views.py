@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fastapi import HTTPException
+from fastapi import HTTPException, WebSocket
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from flask import abort
@@ -63,7 +63,7 @@ def fastapi(view, **handlers):
     app.get("/own")(view)
     for kind, handler in handlers.items():
         app.exception_handler(Exception if kind == "any" else 500)(handler)
-    with TestClient(app, follow_redirects=False) as client:
+    with TestClient(app, follow_redirects=False, raise_server_exceptions=False) as client:
         return client.get("/own")
 
 
@@ -172,3 +172,28 @@ def test_a_fault_that_nothing_handles_is_logged_once_and_the_hooks_of_flask_see_
         [line] = faults(capfd.readouterr().err)
         assert line["request_id"] == answer.headers["X-Request-ID"] and "no such luck" in line["exception"]
     assert answer.headers["X-Mark"] == "seen"
+
+
+def test_a_test_client_gets_what_nothing_handles_itself(model):
+    of_fastapi, of_flask = fastapi_app.create_app(), flask_app.create_app()
+    of_fastapi.get("/own")(raising(RuntimeError("no such luck")))
+    of_flask.get("/own")(broken)
+    of_flask.testing = True
+    for client in (TestClient(of_fastapi), of_flask.test_client()):
+        with pytest.raises(RuntimeError, match="no such luck"):
+            client.get("/own")
+
+
+def test_a_socket_of_fastapis_that_fails_raises_it_too(model):
+    app = fastapi_app.create_app()
+
+    @app.websocket("/own")
+    async def own(socket: WebSocket):
+        await socket.accept()
+        raise RuntimeError("no such luck")
+
+    with (
+        pytest.raises(RuntimeError, match="no such luck"),
+        TestClient(app).websocket_connect("/own") as socket,
+    ):
+        assert socket.receive() == {"type": "websocket.close", "code": 1011, "reason": ""}
