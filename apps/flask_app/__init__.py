@@ -28,7 +28,7 @@ def create_app(service: Service | None = None) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.extensions["service"] = service
-    app.wsgi_app = Middleware(app.wsgi_app, requests=service.requests, raises=lambda: app.testing)
+    app.wsgi_app = Middleware(app.wsgi_app, requests=service.requests)
     service.requests.routes = Templates(lambda: listed(app), lambda: app.routes_added)
 
     @app.errorhandler(Problem)

@@ -73,6 +73,7 @@ class Application(Flask):
     def handle_exception(self, error: Exception) -> Response:
         if isinstance(error, ClientGone):
             raise error  # the middleware knows what that is
+        current_context().raises = self.testing
         return super().handle_exception(error)
 
     def log_exception(self, exc_info: tuple) -> None:

@@ -21,10 +21,8 @@ current = threading.local()
 
 
 class Middleware:
-    """`raises` says whether a fault is raised again, which a test client wants to see, and not answered."""
-
-    def __init__(self, app, requests: Requests, raises: Callable[[], bool] = bool) -> None:
-        self.app, self.requests, self.raises = app, requests, raises
+    def __init__(self, app, requests: Requests) -> None:
+        self.app, self.requests = app, requests
         self._max_body = requests.settings.max_body_bytes
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -75,7 +73,7 @@ class Middleware:
                 body = self.refuse(context, problem, answer)
             except (Exception, SystemExit) as error:  # sys.exit() in a view: others are served
                 problem = requests.broke(context, error)
-                if self.raises():
+                if context.raises:
                     raise
                 body = self.refuse(context, problem, answer)
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

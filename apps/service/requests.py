@@ -51,6 +51,7 @@ class RequestContext:
         "needed",
         "peer",
         "problem",
+        "raises",
         "rate_limit",
         "request_id",
         "route",
@@ -120,6 +121,7 @@ class Requests:
         context.content_length, context.body = content_length, b""
         context.problem = context.version = context.cache_status = None
         context.admitted = context.counted = context.told = context.begun = False
+        context.raises = False  # to a test client, what nothing has handled
         context.slot = None
         context.caller, context.rate_limit, context.host = None, (), host
         if self.gate is not None:
