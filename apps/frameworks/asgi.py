@@ -185,7 +185,7 @@ class Middleware:
         context = self.requests.open(
             scope.get("method", "GET"),
             path_in(scope),
-            target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
+            target_bytes=len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]),
             header_count=len(headers),
             header_bytes=sum([len(name) + len(value) for name, value in headers]),
             request_id=request_id,
