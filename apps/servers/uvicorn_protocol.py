@@ -16,6 +16,23 @@ from apps.service.timing import ARRIVAL
 LINGER_SECONDS = 2  # for a client that was refused while it sends
 
 
+class Cycle(RequestResponseCycle):
+    """A request and its answer. Who has said that nothing more will come may still read: that they are gone
+    is told to who listens for it, and nobody else, and nothing is sent any more then."""
+
+    is_whole = client_is_done = False
+
+    async def receive(self) -> dict:
+        if not (self.is_whole and self.client_is_done):
+            message = await super().receive()
+            if not (self.is_whole and self.client_is_done):
+                self.is_whole = not message.get("more_body")
+                return message
+        self.disconnected = True
+        self.transport.close()
+        return {"type": "http.disconnect"}
+
+
 def strict(requests: Requests) -> type[HttpToolsProtocol]:
     """uvicorn's HTTP protocol, with the service's limits and answers."""
     limits = requests.settings
@@ -95,7 +112,7 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             if timed:
                 self.scope[ARRIVAL] = arriving.arrival
             keeps = arriving.keep_alive and arriving.version == "1.1" and not self.server_state.draining
-            self.cycle = RequestResponseCycle(
+            self.cycle = Cycle(
                 scope=self.scope,
                 transport=self.transport,
                 flow=self.flow,
@@ -122,6 +139,16 @@ def strict(requests: Requests) -> type[HttpToolsProtocol]:
             self._idle_since = time.perf_counter()
             if self._ahead:
                 self.loop.call_soon(self._go_on)
+            elif self.cycle.client_is_done:
+                self.transport.close()
+
+        def eof_received(self) -> bool:
+            """Whether the connection is kept: until what has been asked is answered."""
+            if not self._is_answering():
+                return False
+            self.cycle.client_is_done = True
+            self.cycle.message_event.set()
+            return True
 
         def _start_asgi_task(self, cycle, app) -> None:
             self.tasks.add(self.loop.create_task(self._run(cycle, app)))

@@ -58,6 +58,14 @@ CANNOT_HOLD = {  # the reason, and the cases: none means the whole test
         "what is behind # does not come through",
         ("target3-414",),
     ),
+    "test_a_client_that_says_that_nothing_more_will_come_is_answered_all_it_has_asked": (
+        "who says so is taken for gone",
+        (),
+    ),
+    "test_an_answer_that_takes_its_time_reaches_who_has_said_that_nothing_more_will_come": (
+        "who says so is taken for gone",
+        (),
+    ),
     "test_there_may_be_so_many_headers": ("two headers of one name come as one", ("11-431", "200-431")),
     "test_a_request_that_stalls_is_given_up_while_others_are_served": ("only a head has a time limit", ()),
     "test_whatever_its_headers_say": ("the same parser", ()),

@@ -3,6 +3,8 @@ them refuses ends the connection, so that nobody's second request hides behind a
 
 After the smuggling research of J. Kettle (2019 to 2025), and what waitress and httptools take by default."""
 
+import socket
+
 import pytest
 from promises import Watch, check_answer, comparable
 from wire import Connection, send
@@ -264,6 +266,18 @@ def test_a_client_that_is_done_is_answered_and_left(full, said):
             answer = connection.receive()
             assert (answer.status, answer.headers["connection"]) == (200, "close")
             assert connection.is_closed()
+
+
+def test_a_client_that_says_that_nothing_more_will_come_is_answered_all_it_has_asked(full):
+    """It may still read: https://www.rfc-editor.org/rfc/rfc9293#section-3.6, and `nc -N` does so."""
+    asked = [GET + b"\r\n", HEAD + b"Content-Length: 30\r\n\r\n" + ROW, GET + b"\r\n"]
+    for server in full.values():
+        for sent in (asked[:1], asked):
+            with Connection(server.url) as connection:
+                connection.send(b"".join(sent))
+                connection.socket.shutdown(socket.SHUT_WR)
+                assert [connection.receive().status for _ in sent] == [200] * len(sent)
+                assert connection.is_closed()
 
 
 def test_a_request_close_behind_a_large_one_is_answered(full):

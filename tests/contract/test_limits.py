@@ -1,6 +1,7 @@
 """Each limit of the settings at its boundary: up to here and no further, and both servers count alike."""
 
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -182,6 +183,18 @@ def test_a_slow_model_holds_up_nobody_who_does_not_ask_for_it(crowded, holding):
 
 
 TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP64", "data": SLOW}
+
+
+def test_an_answer_that_takes_its_time_reaches_who_has_said_that_nothing_more_will_come(crowded, holding):
+    request = request_bytes("POST", "/predict", JSON, dump({"features": SLOW}), keep=True)
+    for server in crowded.values():
+        with Hold(holding) as hold, Connection(server.url) as connection:
+            connection.send(request)
+            connection.socket.shutdown(socket.SHUT_WR)
+            hold.await_begin()
+            hold.release()
+            assert connection.receive().status == 200
+            assert connection.is_closed()
 
 
 @pytest.fixture(scope="module")
