@@ -2,12 +2,27 @@
 
 import asyncio
 
+import pytest
+from fastapi.testclient import TestClient
+
 from apps import fastapi_app
+from tests.waiting import until
 
 
-def test_a_scope_need_not_hold_what_the_specification_leaves_out(iris_root, monkeypatch):
+@pytest.fixture(autouse=True)
+def model(iris_root, monkeypatch):
     monkeypatch.setenv("MODEL_PATH", str(iris_root / "models" / "iris"))
     monkeypatch.setenv("METRICS_PORT", "0")
+
+
+def test_without_a_lifespan_the_model_is_loaded_when_it_is_asked_for(capfd):
+    """Which daphne has not, nor FastAPI for an app that it mounts, nor a TestClient outside of `with`."""
+    client = TestClient(fastapi_app.create_app())
+    until(lambda: client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).status_code == 200)
+    assert capfd.readouterr().err.count("no lifespan has started the service") == 1
+
+
+def test_a_scope_need_not_hold_what_the_specification_leaves_out():
     app, sent = fastapi_app.create_app(), []
     least = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET"}
     least |= {"path": "/health/live", "query_string": b"", "headers": [(b"host", b"localhost")]}
