@@ -17,6 +17,7 @@ from apps.service.requests import marks as plain
 
 CLOSING = {"bad-request", "not-implemented", "request-timeout"}  # nobody knows what would come next
 TEST_CLIENT = ("testclient", 50000)
+UNANSWERED, ANSWERED = "unanswered", "answered"  # whether an answer had begun at a fault
 HEAD_NAMES = (
     b"x-request-id",
     b"traceparent",
@@ -107,16 +108,13 @@ class Middleware:
             except asyncio.CancelledError:  # told to stop, and its grace time is over
                 if status == 499:
                     status = await self.refuse(context, requests.given_up(), send)
-            except SystemExit as error:  # sys.exit() in a view: others are served
+            except (Exception, SystemExit) as error:  # goes on, as in Starlette: Outermost answers
                 problem = requests.broke(context, error)
-                if status == 499:  # nothing has been sent yet
-                    status = await self.refuse(context, problem, send)
-            except Exception as error:  # which goes on, as in Starlette, and is answered outside (Outermost)
-                problem = requests.broke(context, error)
-                if status == 499:
+                context.fault = UNANSWERED if status == 499 else ANSWERED
+                if context.fault is UNANSWERED:
                     status, context.problem = problem.status, problem
-                else:
-                    context.begun = True
+                if isinstance(error, SystemExit):  # sys.exit() in a view: others are served
+                    raise RuntimeError("sys.exit() in a view") from error
                 raise
         finally:
             if stream is not None:
@@ -165,8 +163,10 @@ class Middleware:
             await end(requests.given_up())
         except (Exception, SystemExit) as error:
             await end(requests.broke(context, error))
-            if isinstance(error, Exception):
-                raise
+            context.fault = ANSWERED
+            if isinstance(error, SystemExit):
+                raise RuntimeError("sys.exit() in a view") from error
+            raise
         finally:
             requests.close(context, status)
 

@@ -12,6 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from apps.frameworks.asgi import UNANSWERED
 from apps.frameworks.fastapi_routes import describe
 from apps.frameworks.fastapi_views import compiled, is_model
 from apps.service.problems import PHRASES, fault
@@ -19,7 +20,7 @@ from apps.service.problems import PHRASES, fault
 
 class Application(FastAPI):
     """FastAPI without what has nothing to do here: the service has telemetry and pages of its own, and
-    `Middleware` answers for every error and limits every body, so the layers for these can go."""
+    `Middleware` limits every body and tells of every error, so the layers for these can go."""
 
     def __init__(self, **options) -> None:
         off = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -91,7 +92,7 @@ class Outermost(ServerErrorMiddleware):
             await self.app(scope, receive, send)
         except Exception as error:
             context = scope.get("context")
-            if scope["type"] == "http" and context is not None and context.told and not context.begun:
+            if scope["type"] == "http" and context is not None and context.fault is UNANSWERED:
                 answer = await self.handler(Request(scope), error)
                 await answer(scope, receive, send)
             raise

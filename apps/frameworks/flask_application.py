@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from flask import Flask, Request, Response, request, request_finished, request_started, request_tearing_down
+from flask import Flask, Response, request, request_finished, request_started, request_tearing_down
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
 
 from apps.frameworks.flask_views import JSON
-from apps.frameworks.wsgi import current_context
+from apps.frameworks.wsgi import RAISED, current_context
 from apps.service.problems import Problem
 from apps.service.requests import ClientGone
 
@@ -59,7 +59,7 @@ class Application(Flask):
     def dispatch_request(self) -> ResponseReturnValue:
         """What a browser asks before it sends is answered by Flask itself where there is a hook, Flask-CORS's
         say, that then tells what may be sent; elsewhere it is a method that the route has not."""
-        if self.after_request_funcs and is_preflight(request):
+        if self.after_request_funcs and is_preflight():
             return self.make_default_options_response()
         return super().dispatch_request()
 
@@ -73,7 +73,8 @@ class Application(Flask):
     def handle_exception(self, error: Exception) -> Response:
         if isinstance(error, ClientGone):
             raise error  # the middleware knows what that is
-        current_context().raises = self.testing
+        if self.testing:
+            current_context().fault = RAISED
         return super().handle_exception(error)
 
     def log_exception(self, exc_info: tuple) -> None:
@@ -82,8 +83,8 @@ class Application(Flask):
         context.service.requests.broke(context, exc_info[1])
 
 
-def is_preflight(request: Request) -> bool:
-    """https://fetch.spec.whatwg.org/#cors-preflight-request, for a route that does not answer it itself."""
+def is_preflight() -> bool:
+    """https://fetch.spec.whatwg.org/#cors-preflight-request, of a route that does not answer it itself."""
     asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     return asks and isinstance(request.routing_exception, MethodNotAllowed)
 

@@ -17,6 +17,7 @@ REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPSta
 MEASURED = "servelab.headers"  # where a strict server has held the head to its limits already
 UPGRADE = "servelab.upgrade"  # in the environ: the header of this name
 SPARE_THREADS = 8  # beyond MAX_IN_FLIGHT, so that health is answered while all others are busy
+RAISED = "raised"  # a fault that a test client wants to see itself
 current = threading.local()
 
 
@@ -73,7 +74,7 @@ class Middleware:
                 body = self.refuse(context, problem, answer)
             except (Exception, SystemExit) as error:  # sys.exit() in a view: others are served
                 problem = requests.broke(context, error)
-                if context.raises:
+                if context.fault is RAISED:
                     raise
                 body = self.refuse(context, problem, answer)
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

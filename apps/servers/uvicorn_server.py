@@ -42,7 +42,7 @@ def told_once(app):
         try:
             await app(scope, receive, send)
         except Exception:
-            if "context" not in scope or not scope["context"].told:
+            if "context" not in scope or scope["context"].fault is None:
                 raise
 
     return served

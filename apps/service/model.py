@@ -149,6 +149,9 @@ class Model:
     def serving(self) -> Serving:
         """The model. Raises Problem (503) while there is none."""
         if self._serving is None:
+            if self._loader is None:
+                self._log.warning("no lifespan has started the service: its model is loaded now")
+                self.start()
             self._look_again()
             raise Problem(*self._problem)
         return self._serving
@@ -162,12 +165,8 @@ class Model:
             self._serving.batcher.close()
 
     def _look_again(self) -> None:
-        """Load once more if the files are others than those that could not be loaded; and where nothing has
-        started the service."""
-        if self._loader is None:
-            self._log.warning("no lifespan has started the service: its model is loaded now")
-            self.start()
-        elif self._problem[0] == "model-unavailable" and time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
+        """Load once more if the files are others than those that could not be loaded."""
+        if self._problem[0] == "model-unavailable" and time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
             self._looked = time.monotonic()
             if files_of(self._path) != self._seen:
                 self.start()

@@ -35,7 +35,6 @@ class RequestContext:
     __slots__ = (
         "address",
         "admitted",
-        "begun",
         "body",
         "cache_status",
         "caller",
@@ -43,6 +42,7 @@ class RequestContext:
         "content_length",
         "content_type",
         "counted",
+        "fault",
         "header",
         "header_bytes",
         "header_count",
@@ -51,7 +51,6 @@ class RequestContext:
         "needed",
         "peer",
         "problem",
-        "raises",
         "rate_limit",
         "request_id",
         "route",
@@ -59,7 +58,6 @@ class RequestContext:
         "slot",
         "started",
         "target_bytes",
-        "told",
         "trace",
         "version",
     )
@@ -120,8 +118,8 @@ class Requests:
         context.content_type, context.content_encoding = content_type, content_encoding
         context.content_length, context.body = content_length, b""
         context.problem = context.version = context.cache_status = None
-        context.admitted = context.counted = context.told = context.begun = False
-        context.raises = False  # to a test client, what nothing has handled
+        context.admitted = context.counted = False
+        context.fault = None  # or what the middleware says of it
         context.slot = None
         context.caller, context.rate_limit, context.host = None, (), host
         if self.gate is not None:
@@ -283,7 +281,6 @@ class Requests:
     def broke(self, context: RequestContext, error: BaseException) -> Problem:
         """A fault of ours: the traceback is for the log, the problem for the client."""
         self._log.error("fault", request_id=context.request_id, route=context.route, exc_info=error)
-        context.told = True
         return fault()
 
 

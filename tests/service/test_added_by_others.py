@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from apps import fastapi_app, flask_app
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("model")
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 PAGE = "https://page.example"
@@ -50,12 +51,6 @@ def bare_flask() -> Flask:
     app = Flask(__name__)
     app.post("/predict")(dict)
     return app
-
-
-@pytest.fixture(autouse=True)
-def model(iris_root, monkeypatch):
-    monkeypatch.setenv("MODEL_PATH", str(iris_root / "models" / "iris"))
-    monkeypatch.setenv("METRICS_PORT", "0")
 
 
 def ready(client):

@@ -8,11 +8,7 @@ from fastapi.testclient import TestClient
 from apps import fastapi_app
 from tests.waiting import until
 
-
-@pytest.fixture(autouse=True)
-def model(iris_root, monkeypatch):
-    monkeypatch.setenv("MODEL_PATH", str(iris_root / "models" / "iris"))
-    monkeypatch.setenv("METRICS_PORT", "0")
+pytestmark = pytest.mark.usefixtures("model")
 
 
 def test_without_a_lifespan_the_model_is_loaded_when_it_is_asked_for(capfd):

@@ -50,13 +50,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def model(iris_root, monkeypatch):
-    monkeypatch.setenv("MODEL_PATH", str(iris_root / "models" / "iris"))
-    monkeypatch.setenv("METRICS_PORT", "0")
-    monkeypatch.setenv("LOG_FORMAT", "json")
-
-
 def fastapi(view, **handlers):
     """The answer of the full server to GET /own, which is the view."""
     app = fastapi_app.create_app()

@@ -41,10 +41,7 @@ def asked(client) -> list:
 
 
 @pytest.mark.parametrize("ask", [asked_of_fastapi, asked_of_flask])
-def test_it_answers_and_its_log_has_its_own_routes(iris_root, monkeypatch, capfd, ask):
-    monkeypatch.setenv("MODEL_PATH", str(iris_root / "models" / "iris"))
-    monkeypatch.setenv("METRICS_PORT", "0")
-    monkeypatch.setenv("LOG_FORMAT", "json")
+def test_it_answers_and_its_log_has_its_own_routes(model, capfd, ask):
     answers = ask()
     assert [answer.status_code for answer in answers] == [200, 405, 200]
     assert answers[1].headers["Allow"] == "POST"

@@ -167,9 +167,7 @@ def corpus(valid: dict) -> list[bytes]:
     return [text.encode(), *(body.encode() for body in bodies), b"\xff" + text.encode(), b'{"a": "\xff"}']
 
 
-def test_compiled_or_fastapis_own_way_a_route_answers_alike(iris_root, monkeypatch):
-    monkeypatch.setenv("MODEL_PATH", str(iris_root / "models" / "iris"))
-    monkeypatch.setenv("METRICS_PORT", "0")
+def test_compiled_or_fastapis_own_way_a_route_answers_alike(model, monkeypatch):
     compiled = fastapi_app.create_app()
     monkeypatch.setattr(Application, "add_router", lambda app, router: app.include_router(router) or [])
     own = fastapi_app.create_app()
