@@ -3,6 +3,7 @@
 A model that cannot be loaded never takes the server down: the server says so at /health, the log says more,
 and it tries again once the files have changed."""
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from model_training.card import CardError
 INLINE_ROWS = 64  # ONNX answers so many rows in the time that handing them to a thread would take
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 LOOK_AGAIN_SECONDS = 0.5
-LAST_WAIT_SECONDS = 2
+LAST_WAIT_SECONDS = 10
 
 # What a client is told, never with a path or a library's own words in it.
 REASONS = {
@@ -152,6 +153,7 @@ class Model:
             if self._loader is None:
                 self._log.warning("no lifespan has started the service: its model is loaded now")
                 self.start()
+                atexit.register(self.close)
             self._look_again()
             raise Problem(*self._problem)
         return self._serving
