@@ -7,7 +7,7 @@ from apps.fastapi_app.dependencies import ServiceDep
 from apps.frameworks.fastapi_routes import describe
 from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import PUBLIC, access
-from apps.service.documents import HTML, JSON, PAGE, page_file
+from apps.service.documents import DOCS, HTML, JSON, PAGE, page_file
 from apps.service.problems import problems
 
 router = APIRouter(route_class=CompiledRoute, tags=["documents"], default_response_class=Response)
@@ -20,7 +20,9 @@ async def openapi(request: Request, service: ServiceDep) -> Response:
     app = request.app
     if "openapi" in vars(app):  # somebody's own
         return JSONResponse(app.openapi())
-    body = service.documents.openapi(lambda: describe(app), len(app.routes))
+    body = service.documents.openapi(
+        lambda: describe(app), len(app.routes), request.scope.get("root_path", "")
+    )
     return Response(body, media_type="application/json")
 
 
@@ -28,8 +30,7 @@ async def openapi(request: Request, service: ServiceDep) -> Response:
 @access(PUBLIC)
 async def docs() -> Response:
     """This document as a page, to try it out"""
-    body, media_type = page_file("index.html")
-    return Response(body, media_type=media_type)
+    return Response(DOCS, media_type="text/html")
 
 
 @router.get("/docs/{file}", responses=problems("not-found") | PAGE)

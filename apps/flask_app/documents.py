@@ -1,12 +1,12 @@
 """Documents: what there is to ask, and what can go wrong."""
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 
 from apps.flask_app.dependencies import ServiceDep
 from apps.frameworks.flask_routes import describe
 from apps.frameworks.flask_views import typed
 from apps.service.access.declared import PUBLIC, access
-from apps.service.documents import HTML, JSON, PAGE, page_file
+from apps.service.documents import DOCS, HTML, JSON, PAGE, page_file
 from apps.service.problems import problems
 
 router = Blueprint("documents", __name__)
@@ -18,7 +18,7 @@ router = Blueprint("documents", __name__)
 def openapi(service: ServiceDep) -> Response:
     """This document"""
     app = current_app._get_current_object()
-    body = service.documents.openapi(lambda: describe(app), app.routes_added)
+    body = service.documents.openapi(lambda: describe(app), app.routes_added, request.script_root)
     return Response(body, mimetype="application/json")
 
 
@@ -27,8 +27,7 @@ def openapi(service: ServiceDep) -> Response:
 @access(PUBLIC)
 def docs() -> Response:
     """This document as a page, to try it out"""
-    body, media_type = page_file("index.html")
-    return Response(body, mimetype=media_type)
+    return Response(DOCS, mimetype="text/html")
 
 
 @router.get("/docs/<file>")

@@ -31,7 +31,7 @@ class Application(FastAPI):
         """What /openapi.json has: where somebody puts another in its place, that.
         https://fastapi.tiangolo.com/how-to/extending-openapi/"""
         documents = self.state.service.documents
-        return json.loads(documents.openapi(lambda: describe(self), len(self.routes)))
+        return json.loads(documents.openapi(lambda: describe(self), len(self.routes), self.root_path))
 
     def build_middleware_stack(self):
         last = self.exception_handlers.get(Exception) or self.exception_handlers.get(500)

@@ -13,23 +13,22 @@ from apps.service.model import Model
 from apps.service.problems import Problem
 
 PACKAGE = "flask_swagger_ui"  # found and not imported: that would import Flask
-FILES = {  # all there are; the page's own two are below, the rest are the package's
-    "index.html": "text/html",
+FILES = {
     "start.js": "text/javascript",
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-OURS = {
-    "index.html": """<!doctype html>
+# Its links are relative, so that they are right under any path that the app is mounted under.
+DOCS = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self'; connect-src 'self';
  img-src 'self' data:; style-src 'self' 'unsafe-inline'">
 <title>The API</title>
-<link rel="icon" href="/docs/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
 <style>
 body { margin: 0 }
 .opblock-head { display: none } /* every GET answers HEAD too, as the page says once */
@@ -40,19 +39,18 @@ body { margin: 0 }
 .responses-table .col_header:first-child, .responses-table .response-col_status { width: 4rem }
 </style>
 <main id="api"></main>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
-""",
-    "start.js": """SwaggerUIBundle({
-  url: "/openapi.json",
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+"""
+START = """SwaggerUIBundle({
+  url: "openapi.json",
   dom_id: "#api",
   deepLinking: true,
   validatorUrl: null,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
 })
-""",
-}
+"""
 
 
 @cache
@@ -60,8 +58,8 @@ def page_file(file: str) -> tuple[bytes, str]:
     """A file of the page, and its media type. Raises Problem 404 for one that is not of it."""
     if file not in FILES:
         raise Problem("not-found", f"expected a file among {', '.join(FILES)}")
-    if file in OURS:
-        return OURS[file].encode(), FILES[file]
+    if file == "start.js":
+        return START.encode(), FILES[file]
     spec = find_spec(PACKAGE)
     if spec is None:
         raise Problem("not-found", "the page's files are not installed here: pip install flask-swagger-ui")
@@ -79,21 +77,22 @@ class Documents:
         self._app, self._settings, self._model, self._requests = app, settings, model, requests
         self._made: tuple = (), b""  # the document, and what it was made for
 
-    def openapi(self, describe: Callable[[], dict], routes: int) -> bytes:
+    def openapi(self, describe: Callable[[], dict], routes: int, root: str) -> bytes:
         """The document, as JSON: the app's own description of its routes, completed with what all routes have
-        in common and with the card of the model being served. Made anew, which takes 20 ms, for another model
-        and when the number of `routes` has changed."""
+        in common and with the card of the model being served. `root`: the path that the app is
+        mounted under. Made anew, which takes 20 ms, where one of these is another, or the number of `routes`
+        has changed."""
         from apps.service import openapi  # what few ask for costs no start-up anything
 
         try:
             serving = self._model.serving
         except Problem:
             serving = None
-        made_for = routes, serving and (serving.card_json, serving.format)
+        made_for = routes, root, serving and (serving.card_json, serving.format)
         known, body = self._made
         if known != made_for:
             body = openapi.complete(
-                describe(), self._app, VERSION, self._settings, serving, self._requests.routes.listed()
+                describe(), self._app, VERSION, self._settings, serving, self._requests.routes.listed(), root
             )
             self._made = made_for, body
         return body

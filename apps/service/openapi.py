@@ -22,7 +22,7 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 V1, V2 = "v1-", "v2-"  # before names of OpenAI's API, and of the Open Inference Protocol
 DESCRIPTION = """Every GET answers HEAD too. Every answer carries `X-Request-ID`: the request's own, where
 that is of 1 to 64 letters, digits and `._-`, else a new one. Every error is a problem of
-[RFC 9457](https://www.rfc-editor.org/rfc/rfc9457); all that there are stand at [/problems](/problems).
+[RFC 9457](https://www.rfc-editor.org/rfc/rfc9457); all that there are stand at [/problems](problems).
 Ranges, classes and examples are those of the model being served."""
 
 
@@ -92,9 +92,11 @@ def complete(
     settings: Settings,
     serving: Serving | None,
     routes: list[tuple[str, str, set[Declared]]],
+    root: str,
 ) -> bytes:
     """A generated document with what all routes have in common: their methods, headers and problems; what
-    the served model's card says, where there is one; and of each of the `routes`, who may use it. As JSON."""
+    the served model's card says, where there is one; of each of the `routes`, who may use it; and the path
+    that all are under (`root`). As JSON."""
     declared = {(template, method.lower()): found for template, method, found in routes}
     paths: dict[str, dict] = {}
     for path, item in generated["paths"].items():
@@ -121,7 +123,7 @@ def complete(
         },
     }
     if settings.guarded:
-        parts["securitySchemes"] = security_schemes()
+        parts["securitySchemes"] = security_schemes(root)
     book = {"url": settings.book_url, "description": "The book"} if settings.book_url else None
     return msgspec.json.encode(
         {
@@ -133,6 +135,7 @@ def complete(
                 "description": DESCRIPTION,
             },
             **({"externalDocs": book} if book else {}),
+            **({"servers": [{"url": root}]} if root else {}),
             "tags": [{"name": name} for name in tags],
             "paths": paths,
             "components": parts,

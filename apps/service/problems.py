@@ -464,9 +464,9 @@ def openai_error(problem: Problem) -> dict[str, object]:
     return {"message": problem.detail, "type": kind, "param": None, "code": problem.kind.slug}
 
 
-def render(problem: Problem, request_id: str, route: str = "") -> bytes:
+def render(problem: Problem, request_id: str, route: str = "", root: str = "") -> bytes:
     """The body: RFC 9457's members, the request's id, and on the routes of the Open Inference Protocol and of
-    OpenAI's API their `error`."""
+    OpenAI's API their `error`. `root`: the path that the app is mounted under."""
     error = {}
     if route.startswith("/v2"):
         error = {"error": problem.detail}
@@ -474,7 +474,7 @@ def render(problem: Problem, request_id: str, route: str = "") -> bytes:
         error = {"error": openai_error(problem)}
     return msgspec.json.encode(
         {
-            "type": problem.type,
+            "type": root + problem.type if problem.type.startswith("/") else problem.type,
             "title": problem.title,
             "status": problem.status,
             "detail": problem.detail,
@@ -496,7 +496,8 @@ def page(slug: str | None = None, book: str | None = None) -> str:
         f"<p><strong>What to do:</strong> {html.escape(kind.remedy)}</p>"
         for kind in kinds
     )
-    links = ['<a href="/problems">All problems</a>', '<a href="/docs">the API</a>']
+    up = "../" if slug else ""  # these are right under any path that the app is mounted under
+    links = [f'<a href="{up}problems">All problems</a>', f'<a href="{up}docs">the API</a>']
     if book:
         address = f"{book}/reference/problems.html" + (f"#{slug}" if slug else "")
         links.append(f'<a href="{html.escape(address)}">the book</a>')

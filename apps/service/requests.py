@@ -53,6 +53,7 @@ class RequestContext:
         "problem",
         "rate_limit",
         "request_id",
+        "root",
         "route",
         "service",
         "slot",
@@ -101,11 +102,14 @@ class Requests:
         content_encoding: str = "",
         content_length: str = "",
         host: str = "",
+        root: str = "",
     ) -> RequestContext:
-        """A request whose head has arrived. Raises nothing: what is wrong with it, `check` tells."""
+        """A request whose head has arrived; `root` is the path that the app is mounted under. Raises nothing:
+        what is wrong with it, `check` tells."""
         context = RequestContext()
         context.service = self.service
         context.started = perf_counter()
+        context.root = root
         context.method = method if method in METHODS else OTHER
         context.route = self.routes.of(path)
         if request_id and REQUEST_ID(request_id):
@@ -244,7 +248,7 @@ class Requests:
         """The status, headers and body that tell a client of a problem."""
         problem.__traceback__ = problem.__context__ = None  # whose frames hold the context, and what came
         context.problem = problem
-        body = render(problem, context.request_id, context.route)
+        body = render(problem, context.request_id, context.route, context.root)
         headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), *problem.headers]
         return problem.status, headers, body
 

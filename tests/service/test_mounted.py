@@ -1,7 +1,10 @@
 """A full server as a part of a larger app, under a path of it."""
 
 import json
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from urllib.parse import urljoin
 
 import pytest
 from fastapi import FastAPI
@@ -15,7 +18,8 @@ from tests.waiting import until
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 
 
-def asked_of_fastapi() -> list:
+@contextmanager
+def fastapi_client() -> Iterator:
     app = fastapi_app.create_app()
 
     @asynccontextmanager
@@ -26,25 +30,48 @@ def asked_of_fastapi() -> list:
     larger = FastAPI(lifespan=lifespan)
     larger.mount("/ml", app)
     with TestClient(larger) as client:
-        return asked(client)
+        yield client
 
 
-def asked_of_flask() -> list:
+@contextmanager
+def flask_client() -> Iterator:
     larger = Flask(__name__)
     larger.wsgi_app = DispatcherMiddleware(larger.wsgi_app, {"/ml": flask_app.create_app()})
-    return asked(larger.test_client())
+    yield larger.test_client()
 
 
-def asked(client) -> list:
-    until(lambda: client.get("/ml/health/ready").status_code == 200)
-    return [client.post("/ml/predict", json=ROW), client.put("/ml/predict"), client.get("/ml/v2/models/iris")]
+both = pytest.mark.parametrize("client_of", [fastapi_client, flask_client])
 
 
-@pytest.mark.parametrize("ask", [asked_of_fastapi, asked_of_flask])
-def test_it_answers_and_its_log_has_its_own_routes(model, capfd, ask):
-    answers = ask()
+@both
+def test_it_answers_and_its_log_has_its_own_routes(model, capfd, client_of):
+    with client_of() as client:
+        until(lambda: client.get("/ml/health/ready").status_code == 200)
+        answers = [
+            client.post("/ml/predict", json=ROW),
+            client.put("/ml/predict"),
+            client.get("/ml/v2/models/iris"),
+        ]
     assert [answer.status_code for answer in answers] == [200, 405, 200]
     assert answers[1].headers["Allow"] == "POST"
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     routes = [line["route"] for line in lines if line["event"] == "request"]
     assert routes[-3:] == ["/predict", "/predict", "/v2/models/{name}"]
+
+
+@both
+def test_its_links_lead_to_it(model, monkeypatch, tmp_path, client_of):
+    monkeypatch.setenv("ACCESS", "on")
+    monkeypatch.setenv("ACCESS_PATH", str(tmp_path))
+    with client_of() as client:
+        refused = json.loads(client.get("/ml/nothing").text)
+        seen = {refused["type"], "/ml/docs", "/ml/problems", "/ml/problems/not-found"}
+        for page in sorted(seen):
+            links = re.findall(r'(?:href|src|url)[=:] ?"([^"]+)"', client.get(page).text)
+            assert len(links) >= 2
+            seen |= {urljoin(page, link) for link in links}
+        assert {path: client.get(path).status_code for path in seen} == dict.fromkeys(seen, 200)
+        document = json.loads(client.get("/ml/openapi.json").text)
+    assert document["servers"] == [{"url": "/ml"}]
+    flows = document["components"]["securitySchemes"]["token"]["flows"]
+    assert flows["password"]["tokenUrl"] == "/ml/token"

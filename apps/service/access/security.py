@@ -19,8 +19,8 @@ def guards(declared: set[Declared], settings: Settings) -> dict[str, Any]:
     return {"security": security, "problems": slugs}
 
 
-def security_schemes() -> dict[str, Any]:
-    flow = {"tokenUrl": "/token", "refreshUrl": "/token", "scopes": SCOPES}
+def security_schemes(root: str) -> dict[str, Any]:
+    flow = {"tokenUrl": f"{root}/token", "refreshUrl": f"{root}/token", "scopes": SCOPES}
     return {
         "token": {
             "type": "oauth2",
