@@ -1,5 +1,6 @@
 """What several rooms' tests share: a model of this session, and the servers that serve it."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.notebooks import gates
 
         config.pluginmanager.register(gates)
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """A library may write into the environment (MLflow does), which servers of later tests would have."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Registries, embedded and a real server's, and model folders to put there."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,12 +40,9 @@ def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.fixture
-def registry(environment: dict) -> Iterator[Registry]:
+def registry(environment: dict) -> Registry:
     quiet()
-    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-    yield Registry()
-    for name in [name for name in os.environ if name.startswith("MLFLOW_") and name not in before]:
-        del os.environ[name]
+    return Registry()
 
 
 @pytest.fixture
