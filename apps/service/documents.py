@@ -77,7 +77,7 @@ class Documents:
         self._app, self._settings, self._model, self._requests = app, settings, model, requests
         self._made: tuple = (), b""  # the document, and what it was made for
 
-    def openapi(self, describe: Callable[[], dict], routes: int, root: str) -> bytes:
+    def openapi(self, describe: Callable[[], dict], routes: int, root: str = "") -> bytes:
         """The document, as JSON: the app's own description of its routes, completed with what all routes have
         in common and with the card of the model being served. `root`: the path that the app is
         mounted under. Made anew, which takes 20 ms, where one of these is another, or the number of `routes`
