@@ -35,8 +35,14 @@ async def caller(request: Request) -> Caller:
     return request.scope["context"].caller
 
 
+async def root(request: Request) -> str:
+    """The path that the app is mounted under, "" for none."""
+    return request.scope.get("root_path", "")
+
+
 ServiceDep = Annotated[Service, Depends(service)]
 ModelDep = Annotated[AsyncPredictor, Depends(model)]
 NamedModelDep = Annotated[AsyncPredictor, Depends(named_model)]
 CallerDep = Annotated[Caller, Depends(caller)]
 RequestIdDep = Annotated[str, Depends(request_id)]
+RootDep = Annotated[str, Depends(root)]

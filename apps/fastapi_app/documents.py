@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from apps.fastapi_app.dependencies import ServiceDep
+from apps.fastapi_app.dependencies import RootDep, ServiceDep
 from apps.frameworks.fastapi_routes import describe
 from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import PUBLIC, access
@@ -15,14 +15,12 @@ router = APIRouter(route_class=CompiledRoute, tags=["documents"], default_respon
 
 @router.get("/openapi.json", responses=JSON)
 @access(PUBLIC)
-async def openapi(request: Request, service: ServiceDep) -> Response:
+async def openapi(request: Request, service: ServiceDep, root: RootDep) -> Response:
     """This document"""
     app = request.app
     if "openapi" in vars(app):  # somebody's own
         return JSONResponse(app.openapi())
-    body = service.documents.openapi(
-        lambda: describe(app), len(app.routes), request.scope.get("root_path", "")
-    )
+    body = service.documents.openapi(lambda: describe(app), len(app.routes), root)
     return Response(body, media_type="application/json")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from apps.fastapi_app.dependencies import ModelDep, RequestIdDep, ServiceDep
+from apps.fastapi_app.dependencies import ModelDep, RequestIdDep, RootDep, ServiceDep
 from apps.frameworks.fastapi_views import CompiledRoute
 from apps.service.access.declared import access
 from apps.service.bodies import streamed
@@ -34,7 +34,8 @@ async def upload(request: Request, model: ModelDep, owner: OwnerDep) -> Upload:
 UploadDep = Annotated[Upload, Depends(upload)]
 
 
-def told(job: Job, status: int = 200) -> Response:
+def told(job: Job, root: str, status: int = 200) -> Response:
+    job = job.under(root)
     body = job.model_dump_json(exclude_none=True)
     return Response(body, status, media_type="application/json", headers=job.headers(status))
 
@@ -44,34 +45,34 @@ def told(job: Job, status: int = 200) -> Response:
 )
 @access("jobs")
 @streamed("jobs_max_bytes")
-async def submit(request: Request, upload: UploadDep) -> Response:
+async def submit(request: Request, upload: UploadDep, root: RootDep) -> Response:
     """Leave rows to be predicted"""
     async with upload:
         async for piece in request.stream():
             await asyncio.to_thread(upload.add, piece)
         job = await asyncio.to_thread(upload.accept)
-    return told(job, 202)
+    return told(job, root, 202)
 
 
 @router.get("/jobs", responses=problems("jobs-unavailable"))
 @access("jobs")
-async def jobs(owner: OwnerDep, service: ServiceDep) -> JobList:
+async def jobs(owner: OwnerDep, service: ServiceDep, root: RootDep) -> JobList:
     """My jobs, the newest first"""
-    return JobList(jobs=await asyncio.to_thread(service.jobs.listed, owner))
+    return JobList(jobs=[job.under(root) for job in await asyncio.to_thread(service.jobs.listed, owner)])
 
 
 @router.get("/jobs/{id}", response_model=Job, responses=problems(*JOB))
 @access("jobs")
-async def job(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
+async def job(id: str, owner: OwnerDep, service: ServiceDep, root: RootDep) -> Response:
     """How far is it?"""
-    return told(await asyncio.to_thread(service.jobs.get, owner, id))
+    return told(await asyncio.to_thread(service.jobs.get, owner, id), root)
 
 
 @router.delete("/jobs/{id}", response_model=Job, responses=problems(*JOB))
 @access("jobs")
-async def cancel(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
+async def cancel(id: str, owner: OwnerDep, service: ServiceDep, root: RootDep) -> Response:
     """Cancel it, if it has not ended"""
-    return told(await asyncio.to_thread(service.jobs.cancel, owner, id))
+    return told(await asyncio.to_thread(service.jobs.cancel, owner, id), root)
 
 
 @router.get("/jobs/{id}/result.json", response_model=BatchAnswer, responses=problems(*RESULT))

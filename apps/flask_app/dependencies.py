@@ -37,8 +37,14 @@ def caller() -> Caller:
     return current_context().caller
 
 
+def root() -> str:
+    """The path that the app is mounted under, "" for none."""
+    return request.script_root
+
+
 ServiceDep = Annotated[Service, Depends(service)]
 ModelDep = Annotated[Predictor, Depends(model)]
 NamedModelDep = Annotated[Predictor, Depends(named_model)]
 CallerDep = Annotated[Caller, Depends(caller)]
 RequestIdDep = Annotated[str, Depends(request_id)]
+RootDep = Annotated[str, Depends(root)]

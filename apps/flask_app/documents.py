@@ -1,8 +1,8 @@
 """Documents: what there is to ask, and what can go wrong."""
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 
-from apps.flask_app.dependencies import ServiceDep
+from apps.flask_app.dependencies import RootDep, ServiceDep
 from apps.frameworks.flask_routes import describe
 from apps.frameworks.flask_views import typed
 from apps.service.access.declared import PUBLIC, access
@@ -15,10 +15,10 @@ router = Blueprint("documents", __name__)
 @router.get("/openapi.json")
 @typed(JSON)
 @access(PUBLIC)
-def openapi(service: ServiceDep) -> Response:
+def openapi(service: ServiceDep, root: RootDep) -> Response:
     """This document"""
     app = current_app._get_current_object()
-    body = service.documents.openapi(lambda: describe(app), app.routes_added, request.script_root)
+    body = service.documents.openapi(lambda: describe(app), app.routes_added, root)
     return Response(body, mimetype="application/json")
 
 

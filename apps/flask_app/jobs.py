@@ -4,7 +4,7 @@ from typing import Annotated
 
 from flask import Blueprint, Response, request
 
-from apps.flask_app.dependencies import RequestIdDep, ServiceDep, model
+from apps.flask_app.dependencies import RequestIdDep, RootDep, ServiceDep, model
 from apps.frameworks.flask_views import Depends, typed
 from apps.frameworks.wsgi import current_context
 from apps.service.access.declared import access
@@ -32,7 +32,8 @@ def upload() -> Upload:
 UploadDep = Annotated[Upload, Depends(upload)]
 
 
-def told(job: Job, status: int = 200) -> Response:
+def told(job: Job, root: str, status: int = 200) -> Response:
+    job = job.under(root)
     body = job.model_dump_json(exclude_none=True)
     return Response(body, status, mimetype="application/json", headers=job.headers(status))
 
@@ -41,37 +42,37 @@ def told(job: Job, status: int = 200) -> Response:
 @typed(problems(*SUBMIT) | ACCEPTED, status_code=202, response_model=Job, openapi_extra=UPLOAD)
 @access("jobs")
 @streamed("jobs_max_bytes")
-def submit(upload: UploadDep) -> Response:
+def submit(upload: UploadDep, root: RootDep) -> Response:
     """Leave rows to be predicted"""
     with upload:
         while piece := request.stream.read(PIECE_BYTES):
             upload.add(piece)
         job = upload.accept()
-    return told(job, 202)
+    return told(job, root, 202)
 
 
 @router.get("/jobs")
 @typed(problems("jobs-unavailable"))
 @access("jobs")
-def jobs(owner: OwnerDep, service: ServiceDep) -> JobList:
+def jobs(owner: OwnerDep, service: ServiceDep, root: RootDep) -> JobList:
     """My jobs, the newest first"""
-    return JobList(jobs=service.jobs.listed(owner))
+    return JobList(jobs=[job.under(root) for job in service.jobs.listed(owner)])
 
 
 @router.get("/jobs/<id>")
 @typed(problems(*JOB), response_model=Job)
 @access("jobs")
-def job(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
+def job(id: str, owner: OwnerDep, service: ServiceDep, root: RootDep) -> Response:
     """How far is it?"""
-    return told(service.jobs.get(owner, id))
+    return told(service.jobs.get(owner, id), root)
 
 
 @router.delete("/jobs/<id>")
 @typed(problems(*JOB), response_model=Job)
 @access("jobs")
-def cancel(id: str, owner: OwnerDep, service: ServiceDep) -> Response:
+def cancel(id: str, owner: OwnerDep, service: ServiceDep, root: RootDep) -> Response:
     """Cancel it, if it has not ended"""
-    return told(service.jobs.cancel(owner, id))
+    return told(service.jobs.cancel(owner, id), root)
 
 
 @router.get("/jobs/<id>/result.json")

@@ -75,3 +75,17 @@ def test_its_links_lead_to_it(model, monkeypatch, tmp_path, client_of):
     assert document["servers"] == [{"url": "/ml"}]
     flows = document["components"]["securitySchemes"]["token"]["flows"]
     assert flows["password"]["tokenUrl"] == "/ml/token"
+
+
+@both
+def test_links_of_jobs_lead_to_them(model, monkeypatch, tmp_path, client_of):
+    monkeypatch.setenv("JOBS", "on")
+    monkeypatch.setenv("JOBS_FOLDER", str(tmp_path))
+    with client_of() as client:
+        until(lambda: client.get("/ml/health/ready").status_code == 200)
+        answer = client.post("/ml/jobs", json={"instances": [ROW["features"]]})
+        [listed] = json.loads(client.get("/ml/jobs").text)["jobs"]
+        assert answer.status_code == 202 and answer.headers["Location"] == listed["links"]["self"]
+        told = json.loads(client.get(listed["links"]["self"]).text)
+        assert told["id"] == listed["id"] and told["links"] == listed["links"]
+        assert client.get(told["links"]["result_csv"]).status_code == 409  # there is no worker

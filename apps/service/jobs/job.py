@@ -54,6 +54,11 @@ class Job(Answer):
     def ended(self) -> bool:
         return self.state not in ACCEPTED
 
+    def under(self, root: str) -> "Job":
+        """The same, with its links below the path that the app is mounted under."""
+        links = JobLinks(**{name: root + link for name, link in self.links})
+        return self.model_copy(update={"links": links})
+
     def headers(self, status: int) -> dict[str, str]:
         """Of an answer that tells of it."""
         found = {"Location": self.links.self} if status == 202 else {}
