@@ -31,7 +31,8 @@ from model_training.card import CardError
 INLINE_ROWS = 64  # ONNX answers so many rows in the time that handing them to a thread would take
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 LOOK_AGAIN_SECONDS = 0.5
-LAST_WAIT_SECONDS = 10
+LAST_WAIT_SECONDS = 5
+UNHURRIED_SECONDS = 60  # where nobody has told the process to stop
 
 # What a client is told, never with a path or a library's own words in it.
 REASONS = {
@@ -153,16 +154,16 @@ class Model:
             if self._loader is None:
                 self._log.warning("no lifespan has started the service: its model is loaded now")
                 self.start()
-                atexit.register(self.close)
+                atexit.register(self.close, UNHURRIED_SECONDS)
             self._look_again()
             raise Problem(*self._problem)
         return self._serving
 
-    def close(self) -> None:
+    def close(self, wait: float = LAST_WAIT_SECONDS) -> None:
         """End what runs beside the requests. Python may not end amid a library's own code, so a model that
         is being loaded is waited for, a while."""
         if self._loader is not None:
-            self._loader.join(LAST_WAIT_SECONDS)
+            self._loader.join(wait)
         if self._serving is not None:
             self._serving.batcher.close()
 

@@ -74,10 +74,10 @@ class Following(Model):
     def challenger(self) -> Served | None:
         return self._roles.get(CHALLENGER)
 
-    def close(self) -> None:
+    def close(self, wait: float = LAST_WAIT_SECONDS) -> None:
         self._stopped.set()
         if self._loader is not None:
-            self._loader.join(LAST_WAIT_SECONDS)
+            self._loader.join(wait)
         for served in self._roles.values():
             served.serving.batcher.close()
 
