@@ -67,14 +67,14 @@ class Exchange:
         if not isinstance(kind, str) or not isinstance(title, str) or self.status < 400:
             return None
         slug = kind.rpartition("/")[2]
-        known = re.fullmatch(r"/problems/[a-z-]{1,40}", kind)
+        known = re.fullmatch(r"(/[\w.~-]+)*/problems/[a-z-]{1,40}", kind)  # under whatever path it is
         return Problem(
             slug=slug[:40],
             title=title[:100],
             status=self.status,
             detail=self.detail,
             request_id=request_id[:64] if isinstance(request_id, str) else "",
-            page=self.server.public_url + kind if known else "",
+            page=f"{self.server.public_url}/problems/{slug}" if known else "",
             row=_row(body.get("row"), self.detail),
         )
 

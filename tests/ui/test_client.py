@@ -196,6 +196,13 @@ def test_only_a_page_of_the_server_s_own_is_linked(answering, kind):
     assert failure.sentence.endswith(": x") and (failure.problem is None or failure.problem.page == "")
 
 
+def test_the_page_of_a_problem_is_found_where_the_server_is_under_a_path(answering):
+    body = json.dumps({"type": "/ml/problems/invalid-input", "title": "T", "detail": "x"}).encode()
+    server = flask_at(answering(lambda c: c.sendall(http("400 Bad Request", body))) + "/ml")
+    failure = client.predict(server, [1.0, 2.0], CARD)
+    assert failure.problem.page == f"{server.url}/problems/invalid-input"
+
+
 def test_the_counters_of_both_are_read_without_health_checks(iris_root):
     for name in ("fastapi", "flask"):
         port = free_port()
