@@ -55,7 +55,10 @@ def replicas(tmp_path, hold) -> Iterator[tuple[psutil.Popen, str, list[str]]]:
         process = psutil.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
     url, shown = f"http://127.0.0.1:{port}", [f"http://127.0.0.1:{metrics + number}" for number in (0, 1)]
     try:
-        until(lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))))
+        until(
+            lambda: process.poll() is not None or (answers(url, QUICK) and all(map(counted, shown))),
+            seconds=PATIENCE,
+        )
         assert process.poll() is None
         yield process, url, shown
     finally:
