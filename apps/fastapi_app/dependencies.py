@@ -37,7 +37,7 @@ async def caller(request: Request) -> Caller:
 
 async def root(request: Request) -> str:
     """The path that the app is mounted under, "" for none."""
-    return request.scope.get("root_path", "")
+    return request.scope["context"].root
 
 
 ServiceDep = Annotated[Service, Depends(service)]

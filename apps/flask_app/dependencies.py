@@ -39,7 +39,7 @@ def caller() -> Caller:
 
 def root() -> str:
     """The path that the app is mounted under, "" for none."""
-    return request.script_root
+    return current_context().root
 
 
 ServiceDep = Annotated[Service, Depends(service)]

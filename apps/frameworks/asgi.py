@@ -194,7 +194,7 @@ class Middleware:
             content_encoding=encoding,
             content_length=length,
             host=host,
-            root=scope.get("root_path", ""),
+            root=scope.get("root_path", "").rstrip("/"),
         )
         if self.requests.gate is not None or self.requests.splits:
             context.peer = scope["client"][0] if scope.get("client") else ""

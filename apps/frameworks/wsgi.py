@@ -99,7 +99,7 @@ class Middleware:
             content_encoding=environ.get("HTTP_CONTENT_ENCODING", ""),
             content_length=environ.get("CONTENT_LENGTH", ""),
             host=environ.get("HTTP_HOST", ""),
-            root=environ.get("SCRIPT_NAME", ""),
+            root=environ.get("SCRIPT_NAME", "").rstrip("/"),
         )
         if self.requests.gate is not None or self.requests.splits:
             context.peer = environ.get("REMOTE_ADDR", "")

@@ -104,8 +104,8 @@ class Requests:
         host: str = "",
         root: str = "",
     ) -> RequestContext:
-        """A request whose head has arrived; `root` is the path that the app is mounted under. Raises nothing:
-        what is wrong with it, `check` tells."""
+        """A request whose head has arrived; `root` is the path that the app is mounted under,
+        without a slash at its end. Raises nothing: what is wrong with it, `check` tells."""
         context = RequestContext()
         context.service = self.service
         context.started = perf_counter()
