@@ -182,9 +182,10 @@ class Middleware:
         ]
         if host == "testserver" and scope.get("client") == TEST_CLIENT:
             host = ""  # Starlette's, which makes it up; nobody on a network has that address
+        root = scope.get("root_path", "").rstrip("/")
         context = self.requests.open(
             scope.get("method", "GET"),
-            path_in(scope),
+            scope["path"].removeprefix(root),  # below where it is mounted, as WSGI has it in PATH_INFO
             target_bytes=len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]),
             header_count=len(headers),
             header_bytes=sum([len(name) + len(value) for name, value in headers]),
@@ -194,7 +195,7 @@ class Middleware:
             content_encoding=encoding,
             content_length=length,
             host=host,
-            root=scope.get("root_path", "").rstrip("/"),
+            root=root,
         )
         if self.requests.gate is not None or self.requests.splits:
             context.peer = scope["client"][0] if scope.get("client") else ""
@@ -234,12 +235,6 @@ def marks(context: RequestContext) -> list[tuple[bytes, bytes]]:
 def raw_marks(marks: Callable) -> Callable[[RequestContext], list[tuple[bytes, bytes]]]:
     """Those of `Requests`, as ASGI has headers."""
     return lambda context: [(name.lower().encode(), value.encode()) for name, value in marks(context)]
-
-
-def path_in(scope) -> str:
-    """A request's path below where the app is mounted in another, as WSGI has it in PATH_INFO."""
-    root = scope.get("root_path")
-    return scope["path"].removeprefix(root) if root else scope["path"]
 
 
 def is_chunked(scope) -> bool:

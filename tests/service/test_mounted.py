@@ -89,3 +89,14 @@ def test_links_of_jobs_lead_to_them(model, monkeypatch, tmp_path, client_of):
         told = json.loads(client.get(listed["links"]["self"]).text)
         assert told["id"] == listed["id"] and told["links"] == listed["links"]
         assert client.get(told["links"]["result_csv"]).status_code == 409  # there is no worker
+
+
+@pytest.mark.parametrize(
+    ("root", "path"), [("/ml", "/ml/predict"), ("/ml", "/predict"), ("/ml/", "/predict")]
+)
+def test_behind_a_proxy_that_leaves_the_path_or_takes_it_away(model, root, path):
+    with TestClient(fastapi_app.create_app(), root_path=root) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        refused = client.put(path)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+    assert refused.json()["type"] == "/ml/problems/method-not-allowed"
