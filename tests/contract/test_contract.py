@@ -75,11 +75,11 @@ def test_a_refusal_says_what_was_expected_and_both_say_the_same(both, body, says
     assert details[0] == details[1]
 
 
-@pytest.mark.parametrize("secret", ['"hunter2"', "77777.125", '{"hunter2":1}'])
+@pytest.mark.parametrize("secret", ['"hunter2"', "777777777.125", '{"hunter2":1}'])
 def test_a_refusal_never_repeats_what_came(server, secret):
     answer = post(server.url, b'{"features":[%s,1,1,1],"hunter2":1}' % secret.encode())
     assert answer.status == 400
-    assert b"hunter2" not in answer.body and b"77777" not in answer.body
+    assert b"hunter2" not in answer.body and b"777777777" not in answer.body
 
 
 def test_a_wrong_method_is_told_the_right_one(both):
@@ -96,11 +96,11 @@ def test_what_can_be_read_says_that_get_and_head_are_allowed(both, path):
 
 
 def test_the_log_is_json_lines_without_features(server):
-    server.post("/predict", json={"features": [5.0625, 3.5, 1.4, 0.2]})
+    server.post("/predict", json={"features": [5.0625839, 3.5, 1.4, 0.2]})
     log = server.log.read_text(encoding="utf-8")
     events = [json.loads(line)["event"] for line in log.splitlines()]
     assert {"model loaded", "predicted"} <= set(events)
-    assert "5.0625" not in log
+    assert "5.0625839" not in log
 
 
 def test_fastapi_documents_what_it_takes(both):

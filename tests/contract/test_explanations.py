@@ -20,7 +20,7 @@ from waiting_model import Hold, WaitingSum, environment
 from apps.service.access.declared import SCOPES
 from model_training.adopt import adopt
 
-ROW = [5.9031, 3.2072, 4.8093, 1.8054]
+ROW = [5.9031417, 3.2072153, 4.8093926, 1.8054383]  # no time in a log has as many digits
 MOST = 1 + 4  # explanations: one that is computed, and those that wait
 
 

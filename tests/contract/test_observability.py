@@ -23,7 +23,7 @@ from wire import post, request_bytes, send
 
 from tests.waiting import PATIENCE
 
-SETOSA = b'{"features":[5.0625,3.5,1.4,0.2]}'
+SETOSA = b'{"features":[5.0625839,3.5,1.4,0.2]}'
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 both_names = pytest.mark.parametrize("name", FULL)
 posix = pytest.mark.skipif(os.name != "posix", reason="needs the devices and signals of POSIX")
@@ -79,7 +79,7 @@ def test_a_request_is_one_line_of_json_in_our_own_words(full):
         )
         assert (line["request_id"], line["trace_id"]) == ("mine", TRACE)
         assert re.fullmatch(r"iris [0-9a-f]{12}", line["model"])
-        assert b"hunter2" not in lines and b"5.0625" not in lines
+        assert b"hunter2" not in lines and b"5.0625839" not in lines
 
 
 @posix
@@ -97,7 +97,7 @@ def test_in_a_terminal_the_lines_are_text_for_people(name, iris_env):
     text = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())
     line = next(line for line in text.splitlines() if "in-a-terminal" in line)
     assert re.match(r"\d\d:\d\d:\d\d \[info +\] request ", line)
-    assert "route=/predict" in line and "status=200" in line and "5.0625" not in text
+    assert "route=/predict" in line and "status=200" in line and "5.0625839" not in text
 
 
 @both_names
@@ -323,7 +323,7 @@ def test_a_request_is_one_trace_with_its_parts(traced, path, body, status, parts
         inner = [span for _, span in found if span is not roots[0]]
         assert {span.name for span in inner} == parts and len(inner) == len(parts)
         assert {span.parent_span_id for span in inner} <= {roots[0].span_id}
-        assert b"5.0625" not in b"".join(span.SerializeToString() for _, span in found)
+        assert b"5.0625839" not in b"".join(span.SerializeToString() for _, span in found)
     roots = [span.trace_id for _, span in collector.spans if span.kind == span.SPAN_KIND_SERVER]
     assert len(roots) == len(set(roots)), "somebody else traces requests too"
     assert {service for service, _ in collector.spans} <= {f"servelab-{name}_app" for name in servers}

@@ -396,7 +396,7 @@ def test_a_chunk_that_takes_too_long_ends_its_worker_and_is_tried_again(tmp_path
 def test_a_model_that_fails_fails_its_job_and_tells_nothing_of_the_features(tmp_path, iris):
     with site(tmp_path, iris) as found:
         worker = found.worker()
-        job = found.submit(np.full((10, 3), 123.456))  # which no server lets pass: this model takes four
+        job = found.submit(np.full((10, 3), 123.4567891))  # which no server lets pass: this model takes four
         found.await_state(job.id, "failed")
         assert found.jobs.get(ANYBODY, job.id).error == "the model failed on chunk 1 of 1"
-        assert "123.456" not in worker.log.read_text() and worker.alive
+        assert "123.4567891" not in worker.log.read_text() and worker.alive
