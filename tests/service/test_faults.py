@@ -168,7 +168,7 @@ def test_what_is_no_json_is_told_with_its_place(model, body, words):
     assert refusal(model, body) == ("invalid-json", words)
 
 
-secrets = st.sampled_from(["s3cr3t", 777123456, {"s3cr3t": 777123456}, ["s3cr3t"], [777123456.5]])
+secrets = st.sampled_from(["s3cr3t", 7771234, {"s3cr3t": 7771234}, ["s3cr3t"], [7771234.5]])
 names = st.sampled_from(["features", "s3cr3t", "day", "rows", "kind", "n", "inputs", "notes", "id"])
 objects = st.dictionaries(names, st.recursive(secrets, lambda inner: st.lists(inner, max_size=3)), max_size=4)
 
@@ -178,7 +178,7 @@ def test_nothing_that_came_is_repeated(found, model):
     try:
         read(model, msgspec.json.encode(found))
     except Problem as problem:
-        assert "s3cr3t" not in problem.detail and "777123456" not in problem.detail
+        assert "s3cr3t" not in problem.detail and "7771234" not in problem.detail
 
 
 class Unused:
