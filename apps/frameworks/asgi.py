@@ -43,8 +43,8 @@ class Middleware:
             return
         if scope.get("refused"):  # the server has answered in its place already
             return
-        requests, context = self.requests, self.open(scope)
-        scope["context"] = context
+        requests, headers = self.requests, headers_of(scope)
+        scope["context"] = context = self.open(scope, headers)
         requests.concurrency.arrive()
         status = 499  # what nginx logs for a client that left before its answer
         replayed = closed = False
@@ -62,10 +62,10 @@ class Middleware:
         try:
             try:
                 requests.check(context)
-                check_head(scope, requests)
+                check_head(scope, headers, requests)
                 if requests.gate is not None and not requests.gate.enter(context, wait=False):
                     await in_thread(requests.gate, context)
-                if scope["method"] == "POST" or context.content_length or is_chunked(scope):
+                if scope["method"] == "POST" or context.content_length or b"transfer-encoding" in headers:
                     limit = requests.streamed_limit(context.method, context.route)
                     if limit is not None:
                         stream = self.bodies.stream(limit, receive)
@@ -125,8 +125,8 @@ class Middleware:
     async def talk(self, scope, receive, send) -> None:
         """A WebSocket: limited, logged and counted as a request that lasts until it is closed. Its status is
         101, or that of the answer with which it was refused."""
-        requests, context = self.requests, self.open(scope)
-        scope["context"] = context
+        requests, headers = self.requests, headers_of(scope)
+        scope["context"] = context = self.open(scope, headers)
         status = 499
 
         def answer(message: dict) -> Awaitable[None]:
@@ -148,7 +148,7 @@ class Middleware:
 
         try:
             requests.check(context)
-            check_head(scope, requests)
+            check_head(scope, headers, requests)
             if requests.gate is not None and not requests.gate.enter(context, wait=False):
                 await in_thread(requests.gate, context)
             requests.admit(context)
@@ -170,15 +170,9 @@ class Middleware:
         finally:
             requests.close(context, status)
 
-    def open(self, scope) -> RequestContext:
-        headers = scope["headers"]
-        found = dict(headers)
-        if len(found) < len(headers):  # a header stands twice: as in WSGI, its values are joined
-            found = {}
-            for name, value in headers:
-                found[name] = found[name] + b"," + value if name in found else value
+    def open(self, scope, headers: dict[bytes, bytes]) -> RequestContext:
         request_id, traceparent, content_type, encoding, length, host = [
-            found[name].strip().decode("latin-1") if name in found else "" for name in HEAD_NAMES
+            headers[name].strip().decode("latin-1") if name in headers else "" for name in HEAD_NAMES
         ]
         if host == "testserver" and scope.get("client") == TEST_CLIENT:
             host = ""  # Starlette's, which makes it up; nobody on a network has that address
@@ -187,8 +181,8 @@ class Middleware:
             scope.get("method", "GET"),
             scope["path"].removeprefix(root),  # below where it is mounted, as WSGI has it in PATH_INFO
             target_bytes=len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]),
-            header_count=len(headers),
-            header_bytes=sum([len(name) + len(value) for name, value in headers]),
+            header_count=len(scope["headers"]),
+            header_bytes=sum([len(name) + len(value) for name, value in scope["headers"]]),
             request_id=request_id,
             traceparent=traceparent,
             content_type=content_type,
@@ -199,7 +193,7 @@ class Middleware:
         )
         if self.requests.gate is not None or self.requests.splits:
             context.peer = scope["client"][0] if scope.get("client") else ""
-            context.header = partial(value_of, found)
+            context.header = partial(value_of, headers)
         return context
 
     async def refuse(
@@ -237,24 +231,28 @@ def raw_marks(marks: Callable) -> Callable[[RequestContext], list[tuple[bytes, b
     return lambda context: [(name.lower().encode(), value.encode()) for name, value in marks(context)]
 
 
-def is_chunked(scope) -> bool:
-    return any(name == b"transfer-encoding" for name, _ in scope["headers"])
+def headers_of(scope) -> dict[bytes, bytes]:
+    """By their names. Where one stands twice its values are joined, as in WSGI."""
+    headers = dict(scope["headers"])
+    if len(headers) < len(scope["headers"]):
+        headers = {}
+        for name, value in scope["headers"]:
+            headers[name] = headers[name] + b"," + value if name in headers else value
+    return headers
 
 
-def check_head(scope, requests: Requests) -> None:
+def check_head(scope, headers: dict[bytes, bytes], requests: Requests) -> None:
     """RFC 9112: a version that we speak, exactly one Host in 1.1, no chunks in 1.0 and no other coding in
     either. Raises Problem."""
-    version, names = scope.get("http_version", "1.1"), [name for name, _ in scope["headers"]]
+    version, coding = scope.get("http_version", "1.1"), headers.get(b"transfer-encoding")
     if version == "1.1":
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) != 1 or b"," in hosts[0] or (not hosts[0] and is_granian(scope)):
+        host = headers.get(b"host")
+        if host is None or b"," in host or (not host and is_granian(scope)):
             raise requests.malformed()
-    elif version not in ("1.0", "1", "2") or b"transfer-encoding" in names:  # granian's 1.0 is "1"
+    elif version not in ("1.0", "1", "2") or coding is not None:  # granian's 1.0 is "1"
         raise requests.malformed()
-    if b"transfer-encoding" in names:
-        codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
-        if codings != [b"chunked"]:
-            raise requests.malformed()
+    if coding is not None and coding.strip().lower() != b"chunked":
+        raise requests.malformed()
 
 
 def is_granian(scope) -> bool:

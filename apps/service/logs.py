@@ -45,7 +45,7 @@ class RequestLog:
         self._log = log
         self._wanted = LEVELS[settings.log_level] <= logging.INFO
         self._stream = None if is_text(settings, stream) else Stream(stream)
-        self._second = 0, ""
+        self._second = "", ""  # as digits, and in words
         self._lines: list[bytes] = []  # of this turn of the event loop
 
     def __call__(self, fields: dict[str, Any], later: Callable | None = None) -> None:
@@ -70,13 +70,13 @@ class RequestLog:
 
     def _timestamp(self) -> str:
         """ISO 8601 in UTC. What changes once a second is made once a second."""
-        now = time.time()
+        now = str(time.time_ns())
         second, text = self._second
-        if int(now) != second:
-            second = int(now)
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        if now[:-9] != second:
+            second = now[:-9]
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(second)))
             self._second = second, text
-        return f"{text}.{int((now - second) * 1e6):06d}Z"
+        return f"{text}.{now[-9:-3]}Z"
 
 
 def is_text(settings, stream: TextIO) -> bool:

@@ -32,36 +32,35 @@ class RequestContext:
     """What is known of one request. Of the client's own text it holds the body, the headers that say how to
     read it, and a well-formed request id."""
 
-    __slots__ = (
-        "address",
-        "admitted",
-        "body",
-        "cache_status",
-        "caller",
-        "content_encoding",
-        "content_length",
-        "content_type",
-        "counted",
-        "fault",
-        "header",
-        "header_bytes",
-        "header_count",
-        "host",
-        "method",
-        "needed",
-        "peer",
-        "problem",
-        "rate_limit",
-        "request_id",
-        "root",
-        "route",
-        "service",
-        "slot",
-        "started",
-        "target_bytes",
-        "trace",
-        "version",
-    )
+    service = None  # whose request it is
+    started: float  # by perf_counter
+    method: str
+    route: str  # a template of the app's, or "other"
+    root: str  # the path that the app is mounted under
+    request_id: str
+    trace: Trace
+    target_bytes: int
+    header_count: int
+    header_bytes: int
+    content_type: str
+    content_encoding: str
+    content_length: str
+    host: str
+    body = b""
+    version: str | None = None  # of the model that answers
+    problem: Problem | None = None  # with which it is refused
+    fault: str | None = None  # what the middleware says of it
+    cache_status: str | None = None
+    admitted = False  # whether it is counted as in flight
+    # Where access is on, or requests are limited:
+    peer: str  # the address that it comes from
+    address: str  # that of its client, which a proxy may tell
+    header: Callable[[str], str]
+    needed = None  # what its route asks of callers
+    caller = None
+    counted = False  # whether limits have counted it
+    slot = None  # among those that the caller has at the same time
+    rate_limit: Iterable[tuple[str, str]] = ()  # fields of the answer
 
 
 class Requests:
@@ -120,12 +119,7 @@ class Requests:
         context.target_bytes, context.header_count = target_bytes, header_count
         context.header_bytes = header_bytes
         context.content_type, context.content_encoding = content_type, content_encoding
-        context.content_length, context.body = content_length, b""
-        context.problem = context.version = context.cache_status = None
-        context.admitted = context.counted = False
-        context.fault = None  # or what the middleware says of it
-        context.slot = None
-        context.caller, context.rate_limit, context.host = None, (), host
+        context.content_length, context.host = content_length, host
         if self.gate is not None:
             context.needed = self.routes.needed(path, context.method)
         return context
