@@ -5,8 +5,8 @@ full disk, a pipe whose reader has gone) costs lines and never a request."""
 
 import logging
 import sys
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
@@ -45,7 +45,6 @@ class RequestLog:
         self._log = log
         self._wanted = LEVELS[settings.log_level] <= logging.INFO
         self._stream = None if is_text(settings, stream) else Stream(stream)
-        self._second = "", ""  # as digits, and in words
         self._lines: list[bytes] = []  # of this turn of the event loop
 
     def __call__(self, fields: dict[str, Any], later: Callable | None = None) -> None:
@@ -55,7 +54,7 @@ class RequestLog:
         if self._stream is None:
             self._log.info("request", **fields)
             return
-        line = encode({"timestamp": self._timestamp(), "level": "info", "event": "request", **fields})
+        line = encode({"timestamp": datetime.now(UTC), "level": "info", "event": "request", **fields})
         if later is None:
             self._stream.write(line)
             return
@@ -67,16 +66,6 @@ class RequestLog:
         lines, self._lines = self._lines, []
         if lines:
             self._stream.write(b"\n".join(lines))
-
-    def _timestamp(self) -> str:
-        """ISO 8601 in UTC. What changes once a second is made once a second."""
-        now = str(time.time_ns())
-        second, text = self._second
-        if now[:-9] != second:
-            second = now[:-9]
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(second)))
-            self._second = second, text
-        return f"{text}.{now[-9:-3]}Z"
 
 
 def is_text(settings, stream: TextIO) -> bool:

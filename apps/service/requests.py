@@ -261,7 +261,7 @@ class Requests:
             "method": context.method,
             "route": context.route,
             "status": status,
-            "ms": round(seconds * 1000, 3),
+            "ms": int(seconds * 1e6) / 1000,
             "request_id": context.request_id,
             "trace_id": context.trace.trace_id,
         }
