@@ -3,7 +3,7 @@
 python kit.py up              set up, train a model if there is none, start everything, open the browser
                               with --access, the servers ask who comes; with --follow, they serve the
                               registry's champion, and the page Models changes it
-python kit.py test            set up, then run the whole test suite (about 20 minutes on two cores), or
+python kit.py test            set up, then run the whole test suite (about 23 minutes on two cores), or
                               with --quick a minute of it; other arguments go on to pytest
 python kit.py train wine      train and export a model, and log how; tiny: the kit's own language model
 python kit.py adopt m.pkl     make a model of your own servable

@@ -176,10 +176,12 @@ class Middleware:
         ]
         if host == "testserver" and scope.get("client") == TEST_CLIENT:
             host = ""  # Starlette's, which makes it up; nobody on a network has that address
-        root = scope.get("root_path", "").rstrip("/")
+        path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+        if root and path.startswith(f"{root}/"):
+            path = path[len(root) :]  # below where it is mounted, as WSGI has it in PATH_INFO
         context = self.requests.open(
             scope.get("method", "GET"),
-            scope["path"].removeprefix(root),  # below where it is mounted, as WSGI has it in PATH_INFO
+            path,
             target_bytes=len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]),
             header_count=len(scope["headers"]),
             header_bytes=sum([len(name) + len(value) for name, value in scope["headers"]]),

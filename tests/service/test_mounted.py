@@ -43,6 +43,12 @@ def flask_client() -> Iterator:
 both = pytest.mark.parametrize("client_of", [fastapi_client, flask_client])
 
 
+def routes_in(capfd) -> list[str]:
+    """Those of the requests that the log has."""
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    return [line["route"] for line in lines if line["event"] == "request"]
+
+
 @both
 def test_it_answers_and_its_log_has_its_own_routes(model, capfd, client_of):
     with client_of() as client:
@@ -54,9 +60,7 @@ def test_it_answers_and_its_log_has_its_own_routes(model, capfd, client_of):
         ]
     assert [answer.status_code for answer in answers] == [200, 405, 200]
     assert answers[1].headers["Allow"] == "POST"
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    routes = [line["route"] for line in lines if line["event"] == "request"]
-    assert routes[-3:] == ["/predict", "/predict", "/v2/models/{name}"]
+    assert routes_in(capfd)[-3:] == ["/predict", "/predict", "/v2/models/{name}"]
 
 
 @both
@@ -92,11 +96,13 @@ def test_links_of_jobs_lead_to_them(model, monkeypatch, tmp_path, client_of):
 
 
 @pytest.mark.parametrize(
-    ("root", "path"), [("/ml", "/ml/predict"), ("/ml", "/predict"), ("/ml/", "/predict")]
+    ("root", "path"),
+    [("/ml", "/ml/predict"), ("/ml", "/predict"), ("/ml/", "/predict"), ("/pre", "/predict")],
 )
-def test_behind_a_proxy_that_leaves_the_path_or_takes_it_away(model, root, path):
+def test_behind_a_proxy_that_leaves_the_path_or_takes_it_away(model, capfd, root, path):
     with TestClient(fastapi_app.create_app(), root_path=root) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         refused = client.put(path)
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
-    assert refused.json()["type"] == "/ml/problems/method-not-allowed"
+    assert refused.json()["type"] == f"{root.rstrip('/')}/problems/method-not-allowed"
+    assert routes_in(capfd)[-1] == "/predict"
