@@ -101,7 +101,9 @@ class RabbitMQ:
 
     def connection(self, **timeouts: float) -> amqp.Connection:
         who = {"userid": "servelab", "password": self._password}
-        return amqp.Connection(f"{self.address}:{self.port}", **who, **timeouts)
+        # Of itself, amqp gives up a broker that reads nothing for a second, as a busy one may (tcp(7)).
+        patient = {socket.TCP_USER_TIMEOUT: PATIENCE * 1000} if hasattr(socket, "TCP_USER_TIMEOUT") else {}
+        return amqp.Connection(f"{self.address}:{self.port}", socket_settings=patient, **who, **timeouts)
 
     def count(self, queue: str) -> int:
         """Messages that are ready in a queue."""
