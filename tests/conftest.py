@@ -3,8 +3,10 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 
+import httpx
 import joblib
 import numpy as np
 import pytest
@@ -19,12 +21,14 @@ from model_training import datasets
 from model_training.adopt import adopt as adopt_model
 from model_training.export import export
 from model_training.train import train
+from tests.waiting import PATIENCE
 
 # A busy machine is not a fault.
 settings.register_profile(
     "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("unhurried")
+signature(httpx.Client).parameters["timeout"].default.read = PATIENCE  # of its own, httpx gives a server 5 s
 
 
 def pytest_configure(config: pytest.Config) -> None:
