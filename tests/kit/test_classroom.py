@@ -21,8 +21,6 @@ from tests.ui.looks import fits
 sys.path.insert(0, str(ROOT / "deploy" / "classroom"))
 import who_is_up
 
-from tests.waiting import PATIENCE
-
 
 @pytest.fixture
 def large(monkeypatch):
@@ -188,7 +186,6 @@ def test_the_page_says_who_is_up_and_fits(page, browser: Browser, kind, scheme):
 def test_the_page_follows_the_class_and_says_when_it_cannot(page, browser: Browser, monkeypatch):  # noqa: F811
     given, served = page
     monkeypatch.setattr(who_is_up, "EVERY", 0.2)
-    expect.set_options(timeout=PATIENCE * 1000)
     shown = browser.new_page()
     shown.goto(address_of(served))
     link = shown.locator("tbody a").first

@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
+from tests.waiting import PATIENCE
 from ui.servers import Server, servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +118,7 @@ def page(monkeypatch: pytest.MonkeyPatch, components: Callable[..., list]) -> Ca
         monkeypatch.setenv("FLASK_URL", flask)
         monkeypatch.setenv("FASTAPI_METRICS_URL", fastapi_metrics)
         monkeypatch.setenv("FLASK_METRICS_URL", flask_metrics)
-        app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=30).run()
+        app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=PATIENCE).run()
         return app if name == "predict" else app.switch_page(f"views/{name}.py").run()
 
     return run
@@ -178,8 +179,8 @@ def read_request(connection: socket.socket) -> None:
 
 @pytest.fixture(scope="module")  # not longer: while it is there, an event loop runs, and asyncio.run cannot
 def browser():
-    """A browser that Playwright drives; without one, the test is skipped."""
-    from playwright.sync_api import sync_playwright
+    """A browser that Playwright drives, and waits for; without one, the test is skipped."""
+    from playwright.sync_api import expect, sync_playwright
 
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
@@ -187,6 +188,8 @@ def browser():
         if found is None and not own.is_file():
             pytest.skip("missing: a browser (Chromium, Chrome or Edge)")
         browser = playwright.chromium.launch(executable_path=found or str(own), args=FLAGS)
+        browser.on("context", lambda context: context.set_default_timeout(PATIENCE * 1000))
+        expect.set_options(timeout=PATIENCE * 1000)
         yield browser
         browser.close()
 

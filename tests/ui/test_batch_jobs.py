@@ -273,8 +273,6 @@ def test_in_a_browser(browser: Browser, running: Servers, ui: Server, kind: str,
     """On the laptop FastAPI, which asks who comes: the answers go through the page."""
     running.start_worker()
     window = browser.new_context(**KINDS[kind], base_url=ui.url).new_page()
-    window.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     if kind == "laptop":
         window.goto("/access")
         window.get_by_label("Name", exact=True).fill("alice")

@@ -13,7 +13,6 @@ from looks import fits
 from playwright.sync_api import Browser, expect
 from scripted import press, said
 
-from tests.waiting import PATIENCE
 from ui import answers, servers
 from ui.jobs import Pause
 from ui.transport import Exchange
@@ -126,8 +125,6 @@ def test_in_a_browser_polling_outlives_a_limit_and_a_server_that_dies(browser: B
     server.wait()
     worker = None
     window = browser.new_context(viewport=looks.PHONE).new_page()
-    window.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     try:
         with serve("ui", env={"FASTAPI_URL": server.url, "FLASK_URL": server.url}) as ui:
             window.goto(f"{ui.url}/batch")

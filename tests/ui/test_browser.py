@@ -47,8 +47,6 @@ def classroom(models):
 def window(request: pytest.FixtureRequest, browser: Browser, classroom: Classroom):
     context = browser.new_context(**KINDS[request.param], base_url=classroom.ui.url)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE * 1000)
-    expect.set_options(timeout=PATIENCE * 1000)
     yield page
     context.close()
 

@@ -10,8 +10,6 @@ from credentials import PASSWORD, guarded_pair
 from looks import KINDS, fits
 from playwright.sync_api import Browser, Page, expect
 
-from tests.waiting import PATIENCE
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -44,8 +42,6 @@ def sign_out(page: Page) -> None:
 def test_from_signing_in_to_signing_out(browser: Browser, classroom, kind):
     guarded, ui = classroom
     page = browser.new_context(**KINDS[kind], base_url=ui.url).new_page()
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     addresses = []
     page.on("request", lambda request: addresses.append(request.url))
     page.goto("/")

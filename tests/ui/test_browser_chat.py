@@ -10,8 +10,6 @@ from looks import KINDS, fits
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 from talkative import talkative
 
-from tests.waiting import PATIENCE
-
 
 @dataclass
 class Classroom:
@@ -43,8 +41,6 @@ def classroom(iris_root, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_chat(browser: Browser, classroom: Classroom, kind: str):
     page = browser.new_context(**KINDS[kind], base_url=classroom.ui.url).new_page()
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     page.goto("/chat")
     field = page.get_by_role("textbox", name="Your prompt")
     expect(page.get_by_text(re.compile("FastAPI: only · today"))).to_be_visible()

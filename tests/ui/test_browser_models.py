@@ -9,8 +9,6 @@ from classroom.servers import serve
 from looks import choose, fits
 from playwright.sync_api import Browser, expect
 
-from tests.waiting import PATIENCE
-
 KINDS = [(looks.LAPTOP, "dark"), (looks.PHONE, "light")]
 MODELS = {
     "diabetes": ("body mass index", r"^From .* to .* points$", "Both answer alike: 71.56 points."),
@@ -31,8 +29,6 @@ def ui(request: pytest.FixtureRequest, models):
 def test_every_page_fits_and_axe_finds_nothing(browser: Browser, ui, kind):
     url, feature, words, alike = ui
     page = browser.new_context(viewport=kind[0], color_scheme=kind[1], base_url=url).new_page()
-    page.set_default_timeout(60_000)  # the first page of a fresh server, on a busy machine
-    expect.set_options(timeout=PATIENCE * 1000)
 
     page.goto("/")
     page.get_by_role("button", name="Predict", exact=True).click()

@@ -5,8 +5,6 @@ import json
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.waiting import PATIENCE
-
 SIZES = {"laptop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 
 
@@ -17,7 +15,6 @@ def watched(browser: Browser, size: str) -> tuple[Page, list[str], list[str]]:
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    expect.set_options(timeout=PATIENCE * 1000)
     return page, asked, faults
 
 

@@ -12,7 +12,6 @@ from looks import KINDS, fits
 from playwright.sync_api import Browser, expect
 from scripted import press, said
 
-from tests.waiting import PATIENCE
 from ui import client, why
 from ui.card import read_card
 from ui.client import Failure
@@ -136,8 +135,6 @@ def address(explaining: tuple[Server, Server]):
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_in_a_browser(browser: Browser, address: str, kind: str):
     page = browser.new_context(**KINDS[kind], base_url=address).new_page()
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     page.goto("/")
     page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.get_by_text("FastAPI answered in")).to_be_visible()

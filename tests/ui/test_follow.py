@@ -11,7 +11,6 @@ from looks import fits
 from playwright.sync_api import Browser, expect
 from scripted import press, said
 
-from tests.waiting import PATIENCE
 from ui import client, trail, waterfall
 from ui.card import read_card
 from ui.servers import servers
@@ -185,8 +184,6 @@ def test_follow_in_a_browser(browser: Browser, ui, width, scheme):
     size = {"width": width, "height": 900}
     context = browser.new_context(viewport=size, color_scheme=scheme, base_url=ui.url)
     window = context.new_page()
-    window.set_default_timeout(40_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     window.goto("/follow")
     button = window.get_by_role("button", name="Follow it")
     button.focus()

@@ -23,7 +23,6 @@ from streamlit.testing.v1 import AppTest
 
 from model_training import datasets
 from model_training import rows as training_rows
-from tests.waiting import PATIENCE
 from ui import inputs, mistakes, rows, snippets, what_if
 from ui.card import Card, read_card
 from ui.prediction import read_predictions
@@ -322,8 +321,6 @@ def address(servers):
 @pytest.fixture(params=list(KINDS))
 def window(request: pytest.FixtureRequest, browser: Browser, address: str):
     page = browser.new_context(**KINDS[request.param], base_url=address).new_page()
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     yield page
     page.context.close()
 

@@ -344,8 +344,6 @@ def ui(following):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_version_from_registering_to_rolling_back(browser: Browser, begun, ui, kind, tmp_path):
     page = browser.new_context(**KINDS[kind], base_url=ui.url).new_page()
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     page.goto("/models")
     expect(page.get_by_text("Follows champion")).to_have_count(2)
     fits(page)

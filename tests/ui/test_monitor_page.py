@@ -13,8 +13,6 @@ from scripted import press, said
 from sklearn.datasets import load_iris
 from streamlit.testing.v1 import AppTest
 
-from tests.waiting import PATIENCE
-
 IRIS = load_iris()
 
 
@@ -121,9 +119,7 @@ def test_the_value_of_a_regression_is_typed(page, models, tmp_path):
 def test_it_fits_and_axe_finds_nothing(browser, logged, monitored, viewport, scheme):
     from playwright.sync_api import expect
 
-    expect.set_options(timeout=PATIENCE * 1000)
     page = browser.new_context(viewport=viewport, color_scheme=scheme, base_url=monitored).new_page()
-    page.set_default_timeout(60_000)
     page.goto("/monitor")
     expect(page.get_by_role("heading", name="One feature, then and now")).to_be_visible()
     expect(page.get_by_text("PSI over time")).to_be_visible()

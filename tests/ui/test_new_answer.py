@@ -5,8 +5,6 @@ import pytest
 from classroom.servers import serve
 from playwright.sync_api import Browser, Page, expect
 
-from tests.waiting import PATIENCE
-
 
 @pytest.fixture(scope="module")
 def ui(full):
@@ -29,8 +27,6 @@ DRAWN_ANEW = """async () => {
 @pytest.mark.parametrize("size", [looks.LAPTOP, looks.PHONE], ids=["laptop", "phone"])
 def test_it_stays_in_view_until_somebody_moves(browser: Browser, ui: str, size: dict):
     page = browser.new_context(viewport=size, base_url=ui).new_page()
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     answered = predict_all(page)
     expect(answered).to_be_in_viewport()
     page.evaluate(DRAWN_ANEW)
@@ -44,8 +40,6 @@ def test_it_stays_in_view_until_somebody_moves(browser: Browser, ui: str, size: 
 
 def test_an_answer_is_scrolled_to_once_and_the_next_one_again(browser: Browser, ui: str):
     page = browser.new_context(viewport=looks.PHONE, base_url=ui).new_page()
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=PATIENCE * 1000)
     answered = predict_all(page)
     expect(answered).to_be_in_viewport()
     page.get_by_role("link", name="Health").click()
