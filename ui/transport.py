@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,9 +20,16 @@ LARGEST_ANSWER = 1_000_000  # bytes
 PIECE, PIECE_SECONDS = 64 * 1024, 30.0  # bytes of an answer in pieces, and how long to wait for the next
 FAULTS = (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, OverflowError, ValueError)
 
-# One client, so that connections are kept alive; no proxy between this page and 127.0.0.1. A server closes
-# an idle connection after 5 s (uvicorn), so it is given up before.
-_http = httpx.Client(trust_env=False, limits=httpx.Limits(keepalive_expiry=4))
+_certificates = httpx.create_ssl_context(trust_env=False)  # for each client anew, they would take 30 ms
+
+
+def _client() -> httpx.Client:
+    """With connections that are kept alive; no proxy between this page and 127.0.0.1. A server closes an idle
+    connection after 5 s (uvicorn), so it is given up before."""
+    return httpx.Client(trust_env=False, verify=_certificates, limits=httpx.Limits(keepalive_expiry=4))
+
+
+_clients = [_client()]  # that nobody uses; the first takes 20 ms, which no answer is to be told to take
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def send(
     try:
         check(url)
         started = time.perf_counter()
-        with _http.stream(
+        with _stream(
             method,
             url,
             content=content,
@@ -124,7 +132,7 @@ def pieces(server: Server, path: str, credential: Credential | None = None) -> I
     headers = {credential.header: credential.value} if credential else {}
     try:
         check(url)
-        with _http.stream("GET", url, headers=headers, timeout=_timeout(silence)) as response:
+        with _stream("GET", url, headers=headers, timeout=_timeout(silence)) as response:
             if response.status_code == 200:
                 yield from response.iter_bytes(PIECE)
                 return
@@ -132,6 +140,21 @@ def pieces(server: Server, path: str, credential: Credential | None = None) -> I
         raise Broken(failure_of(error, server, silence)) from None
     refused = send(server, "GET", path, credential=credential)  # once more, for why
     raise Broken(refused if isinstance(refused, Failure) else answers.refused(refused, "the answers"))
+
+
+@contextmanager
+def _stream(method: str, url: str, **options) -> Iterator[httpx.Response]:
+    """httpx's. Of a client that several threads share, one may close a connection at which another waits for
+    its answer (https://github.com/encode/httpcore/issues/1110): so each request has one for itself."""
+    try:
+        client = _clients.pop()
+    except IndexError:
+        client = _client()
+    try:
+        with client.stream(method, url, **options) as response:
+            yield response
+    finally:
+        _clients.append(client)
 
 
 def check(url: str) -> None:

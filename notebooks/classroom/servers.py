@@ -105,11 +105,7 @@ class Server:
     def _spawn(self, port: int) -> None:
         """Start the process, which is to listen at `port`."""
         self.port, self.url, self.log = port, f"http://{HOST}:{port}", log_of(self.name, port)
-        # No proxy for 127.0.0.1. uvicorn closes a connection that is idle for 5 s, so it is left before.
-        idle = httpx.Limits(keepalive_expiry=4)
-        self._client = httpx.Client(
-            base_url=self.url, timeout=30, trust_env=False, verify=_NO_TLS, limits=idle
-        )
+        self._clients: list[httpx.Client] = []  # that nobody uses
         settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self.kind.env, **self._env}
         settings = {key: value.replace("{port}", str(port)) for key, value in settings.items()}
         arguments = [argument.replace("{port}", str(port)) for argument in self.kind.arguments]
@@ -157,8 +153,8 @@ class Server:
     def request(self, method: str, path: str, **options) -> httpx.Response:
         """Send a request; options are those of `httpx.request`. ServerError if the server has ended."""
         try:
-            return self._client.request(method, path, **options)
-        except (httpx.TransportError, RuntimeError):  # RuntimeError: the client was closed by stop()
+            return self._send(method, path, **options)
+        except httpx.TransportError:
             if self.alive:
                 raise
             how = (
@@ -167,6 +163,23 @@ class Server:
                 else "was stopped"
             )
             raise ServerError(self._why(f"{how}: start it again")) from None
+
+    def _send(self, method: str, path: str, **options) -> httpx.Response:
+        """Of a client that several threads share, one may close a connection at which another waits for its
+        answer (https://github.com/encode/httpcore/issues/1110). So each request has one for itself."""
+        try:
+            client = self._clients.pop()
+        except IndexError:
+            # No proxy for 127.0.0.1. uvicorn closes a connection that is idle for 5 s, so it is left before.
+            idle = httpx.Limits(keepalive_expiry=4)
+            client = httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=_NO_TLS, limits=idle)
+        try:
+            return client.request(method, path, **options)
+        finally:
+            if self in _running:
+                self._clients.append(client)
+            else:
+                client.close()
 
     def tail(self, n: int = 10) -> str:
         """The last n lines of its log."""
@@ -183,7 +196,8 @@ class Server:
                 end(self.process, self.kind.grace)
             self.process.wait()
             _running.remove(self)
-        self._client.close()
+        while self._clients:
+            self._clients.pop().close()
         self._record.unlink(missing_ok=True)
 
     def __repr__(self) -> str:
@@ -211,7 +225,7 @@ class Server:
     def _answers(self) -> bool:
         """True when the health path is answered by the server that we started, and not by an older one."""
         try:
-            answer = self._client.get(self.kind.health, timeout=self.kind.deadline)
+            answer = self._send("GET", self.kind.health, timeout=self.kind.deadline)
             if self.kind.app is None:
                 return answer.status_code == 200
             body = answer.json()

@@ -8,6 +8,7 @@ from apps.service.generation import llama as llama_cpp
 from apps.service.generation.llama import BATCH_TOKENS, LlamaRuntime, Slots
 from apps.service.generation.runtime import Ended, Prompt, RuntimeFailed, Sampling
 from tests.generation.shape import CONTEXT
+from tests.late_threads import together  # noqa: F401 - the fixture
 
 SECRET = "The password of the vault in the cellar is the name of the first cat that we had, and it was black."
 
@@ -127,3 +128,8 @@ def test_a_slot_goes_to_whom_had_it_last_and_else_to_who_waits():
     assert slots.take("b") == (0, False)
     slots.give_back(0)
     assert slots.take("a") == (0, False)
+
+
+def test_prompts_that_come_at_once_all_have_their_tokens(llama, together):  # noqa: F811
+    prompt = Prompt(text="What is an iris?")
+    assert together(lambda: llama.encode(prompt)) == [llama.encode(prompt)] * 100

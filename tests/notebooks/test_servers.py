@@ -15,6 +15,8 @@ from classroom import processes, servers
 from classroom.servers import Kind, ServerError, free_port, serve, start
 from jupyter_client import KernelManager
 
+from tests.late_threads import together  # noqa: F401 - the fixture
+
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 # A server of a few lines: who it says it is, and since when, is for the test to choose.
 FAKE = """
@@ -57,6 +59,11 @@ def gone(pid: int, seconds: float = 20) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_threads_that_ask_one_server_all_have_their_answers(together):  # noqa: F811
+    with serve("flask") as server:
+        assert {answer.status_code for answer in together(lambda: server.post("/predict", json=ROW))} == {200}
 
 
 # --- ready means ours

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from classroom.servers import free_port, serve
 
+from tests.late_threads import together  # noqa: F401 - the fixture
 from ui import answers, client, metrics
 from ui.card import Card, read_card
 from ui.servers import Server, servers
@@ -50,6 +51,12 @@ def test_a_batch_is_answered_in_order_and_a_minimal_server_has_none(full_pair, b
         assert json.loads(exchange.sent) == {"instances": rows}
     for server in both.values():
         assert client.predict_batch(flask_at(server.url), rows, card) is None
+
+
+def test_sessions_that_ask_at_once_all_have_their_answers(full_pair, together):  # noqa: F811
+    for server in full_pair:
+        found = together(lambda server=server: client.send(server, "GET", "/model"))
+        assert [getattr(exchange, "status", exchange) for exchange in found] == [200] * 100
 
 
 def test_nobody_there_gives_the_command_that_starts_it(nobody):

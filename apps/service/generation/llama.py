@@ -84,7 +84,8 @@ class LlamaRuntime:
             ) from None
         if not hasattr(socket, "AF_UNIX"):
             transport, base = httpx.HTTPTransport(), self._server.listening_address
-        headers = {"Authorization": f"Bearer {key}"}
+        # Of kept connections one thread may close that at which another waits (httpcore's issue 1110).
+        headers = {"Authorization": f"Bearer {key}", "Connection": "close"}
         self._http = httpx.Client(transport=transport, base_url=base, headers=headers, timeout=SECONDS)
         self._special = lru_cache(maxsize=256)(lambda text: tuple(self._tokens(text, special=True)))
 
