@@ -160,17 +160,13 @@ def headers_of(contender: Contender, model: Path) -> dict[str, str]:
 
 def answers(process: subprocess.Popen, contender: Contender, headers: dict[str, str], url: str) -> bool:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if contender.body is None:
-                answer = httpx.get(url, trust_env=False)
-            else:
-                answer = httpx.post(url, content=contender.body, headers=headers, trust_env=False)
-            if answer.is_success:
-                return True
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
+    method = "GET" if contender.body is None else "POST"
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if client.request(method, url, content=contender.body, headers=headers).is_success:
+                    return True
+            time.sleep(0.05)
     return False
 
 

@@ -1,5 +1,6 @@
 """What several rooms' tests share: a model of this session, and the servers that serve it."""
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ settings.register_profile(
 )
 settings.load_profile("unhurried")
 signature(httpx.Client).parameters["timeout"].default.read = PATIENCE  # of its own, httpx gives a server 5 s
+# Certificates take 20 ms, which httpx would spend on each client, and on each httpx.get.
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
 
 
 def pytest_configure(config: pytest.Config) -> None:

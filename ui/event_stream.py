@@ -16,9 +16,8 @@ LARGEST = 4_000_000  # bytes of a whole stream
 
 def client() -> httpx.AsyncClient:
     """For the streams of one event loop. Where a stream is left, its connection is closed."""
-    return httpx.AsyncClient(
-        trust_env=False, timeout=httpx.Timeout(SILENCE, connect=transport.CONNECT_SECONDS)
-    )
+    timeout = httpx.Timeout(SILENCE, connect=transport.CONNECT_SECONDS)
+    return httpx.AsyncClient(trust_env=False, verify=transport.CERTIFICATES, timeout=timeout)
 
 
 async def events(

@@ -130,14 +130,17 @@ class Server:
         """
         if until not in ("health", "port"):
             raise ValueError(f"wait is 'health' or 'port', not {until!r}")
+        listens = False
         while True:
             if self._ports_left and self._lost_its_port():
                 self._ports_left -= 1
                 self.stop()
                 self._spawn(free_port())
+                listens = False
             if not self.alive:
                 raise ServerError(self._why(f"ended with exit code {self.process.returncode} while starting"))
-            if self._listens() and (until == "port" or self._answers()) and self.alive:
+            listens = listens or self._listens()
+            if listens and (until == "port" or self._answers()) and self.alive:
                 return
             if time.monotonic() > self._spawned + self.kind.deadline:
                 late = f"was not ready after {self.kind.deadline:g} s"

@@ -79,7 +79,8 @@ class Watch:
         self._server, self._secrets = server, secrets
 
     def __enter__(self) -> "Watch":
-        self._memory, self._logged = memory(self._server), self._server.log.stat().st_size
+        self._family, self._logged = family(self._server), self._server.log.stat().st_size
+        self._memory = memory_of(self._family)
         return self
 
     def __exit__(self, kind, *_) -> None:
@@ -87,7 +88,7 @@ class Watch:
             return
         assert self._server.alive
         assert self._server.get("/health", timeout=1).status_code == 200
-        grown = memory(self._server) - self._memory
+        grown = memory_of(self._family) - self._memory
         assert grown < GROWTH_ALLOWED, f"{grown >> 10} KiB"
         check_log(self.log, self._secrets)
 
@@ -122,7 +123,11 @@ def check_log(log: bytes, secrets: list[bytes] = ()) -> None:
 
 def memory(server: Server) -> int:
     """Bytes of the server's process and of those it started."""
-    return sum(member.memory_info().rss for member in family(server))
+    return memory_of(family(server))
+
+
+def memory_of(processes: list[psutil.Process]) -> int:
+    return sum(process.memory_info().rss for process in processes)
 
 
 def family(server: Server) -> list[psutil.Process]:

@@ -78,7 +78,7 @@ def test_who_was_answered_before_the_body_came_gets_no_second_answer(impatient):
             assert answer.status == 413
             assert connection.is_closed()
             watch.line_of(answer)
-            assert watch.log.count(b'"route"') == 1
+            assert watch.log.count(b'"route":"/predict"') == 1
 
 
 @pytest.mark.parametrize("sent", [b"", b"GE", STALLS["head"][0], STALLS["body-cut"][0], STALLS["chunk"][0]])

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -180,7 +179,8 @@ def old_python() -> str | None:
     """A Python before 3.11 on this machine."""
     names = [f"python3.{minor}" for minor in range(4, 11)]
     found = [path for name in names if (path := shutil.which(name))]
-    found += [str(path) for path in Path(sys.base_prefix).parent.glob("[23].[5-9]*/bin/python")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found += [str(path) for path in pyenv.glob("[23].[5-9]*/bin/python")]
     for python in found:
         if subprocess.run([python, "-c", ""], capture_output=True).returncode == 0:
             return python

@@ -15,12 +15,14 @@ import psutil
 import pytest
 from sklearn.datasets import make_classification
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 from model_training import datasets
 from model_training.export import export
 from model_training.train import train
 from tests.waiting import PATIENCE
+from ui import history
 from ui.servers import Server, servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,12 +99,23 @@ def components() -> Callable[..., list]:
     return functools.cache(manifest_scanner.scan_component_manifests)
 
 
+@pytest.fixture(scope="session")
+def scripts() -> ScriptCache:
+    """The pages as they were compiled, which a server has for all its sessions: each run of an AppTest would
+    compile them anew."""
+    return ScriptCache()
+
+
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, components: Callable[..., list]) -> Callable[..., AppTest]:
+def page(
+    monkeypatch: pytest.MonkeyPatch, components: Callable[..., list], scripts: ScriptCache
+) -> Iterator[Callable[..., AppTest]]:
     """Run a page against two URLs, in this process and without a browser. Metrics are beside the servers
     unless an address is given, and there is no book unless one is."""
     monkeypatch.delenv("BOOK_URL", raising=False)
     monkeypatch.setattr(manifest_scanner, "scan_component_manifests", components)
+    for module in (app_test, local_script_runner):
+        monkeypatch.setattr(module, "ScriptCache", lambda: scripts)
 
     def run(
         name: str,
@@ -121,7 +134,9 @@ def page(monkeypatch: pytest.MonkeyPatch, components: Callable[..., list]) -> Ca
         app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=PATIENCE).run()
         return app if name == "predict" else app.switch_page(f"views/{name}.py").run()
 
-    return run
+    yield run
+    for watched in history._watched.values():  # else they are looked at for a quarter of an hour
+        watched.wanted = 0
 
 
 @pytest.fixture
