@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from adopted import Adopted, adopt
+from classroom import servers
 from classroom.servers import Server, serve
 from hypothesis import HealthCheck, settings
 from pairs import pair
@@ -22,6 +23,7 @@ from model_training import datasets
 from model_training.adopt import adopt as adopt_model
 from model_training.export import export
 from model_training.train import train
+from tests import forked
 from tests.waiting import PATIENCE
 
 # A busy machine is not a fault.
@@ -43,6 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.notebooks import gates
 
         config.pluginmanager.register(gates)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_servers() -> Iterator[None]:
+    servers.spawn = forked.spawn
+    yield
+    forked.end_servers()
 
 
 @pytest.fixture(autouse=True)
