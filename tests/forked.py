@@ -92,7 +92,8 @@ class ForkServer:
 def spawn(command: list[str], log: Path, *, env: Mapping[str, str], own_group: bool = False):
     """As `classroom.processes.spawn`, by a fork where that makes no difference."""
     module = command[2] if command[:2] == [sys.executable, "-m"] else ""
-    strange = any(name.startswith(READ_BY_IMPORTS) for name, _ in env.items() - ALWAYS.items())
+    unusual = env.items() - {**ALWAYS, "WORKERS": "1"}.items()
+    strange = any(name.startswith(READ_BY_IMPORTS) for name, _ in unusual)
     if module not in IMPORTS or own_group or strange or sys.platform != "linux":
         return processes.spawn(command, log, env=env, own_group=own_group)
     with _lock:
