@@ -46,6 +46,8 @@ class Process(psutil.Process):
         super().__init__(pid)
         self._server = server
         self._ended = os.pidfd_open(pid)
+        self._poller = select.poll()  # select.select takes no descriptor above 1,023
+        self._poller.register(self._ended, select.POLLIN)
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -55,7 +57,7 @@ class Process(psutil.Process):
     def wait(self, timeout: float | None = None) -> int:
         """The exit code, minus the signal's number where one ended it; psutil.TimeoutExpired."""
         if self.poll() is None:
-            select.select([self._ended], [], [], timeout)
+            self._poller.poll(None if timeout is None else timeout * 1000)
             if self.poll() is None:
                 raise psutil.TimeoutExpired(timeout, pid=self.pid)
         return self.returncode
