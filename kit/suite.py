@@ -61,6 +61,7 @@ LONGEST = (
     "tests/contract/test_cache.py",
     "tests/contract/test_observability.py",
     "tests/notebooks/test_servers.py",
+    "tests/test_forked.py",
     "tests/contract/test_differential.py",
     "tests/contract/test_privacy.py",
     "tests/generation/test_tiny.py",
