@@ -1,7 +1,7 @@
 """`python -m tests.fork_server MODULE FD IMPORT …`: what `forked.py` talks to, through the socket FD.
 
-It imports what MODULE will, and is then forked for each process that is to run it: as `python -m MODULE`
-would, without the half second of imports.
+It imports MODULE and what else that will want, and is then forked for each process that is to run it: as
+`python -m MODULE` would, without the half second of imports.
 """
 
 import gc
@@ -28,8 +28,9 @@ def become(module: str, wanted: dict, log: int) -> None:
 
 
 def main() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as in `classroom.processes.spawn`
     module, connection = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
-    for name in sys.argv[3:]:
+    for name in (module, *sys.argv[3:]):
         importlib.import_module(name)
     if not hasattr(sys.modules[module], "__path__"):  # it, and not its `__main__`, is to be run
         del sys.modules[module]

@@ -9,7 +9,6 @@ by whoever uses subprocess, and here wherever something in the environment is re
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -23,12 +22,12 @@ from classroom import processes
 from tests.fork_server import MESSAGE
 
 _SKLEARN = ("sklearn.linear_model", "sklearn.pipeline", "sklearn.preprocessing")  # what a pickle imports
-IMPORTS = {  # by the module that is run
-    "apps.fastapi_app": ("apps.fastapi_app",),
-    "apps.flask_app": ("apps.flask_app",),
-    "apps.worker": ("apps.worker",),
-    "apps.minimal.fastapi_api_example": ("apps.minimal.fastapi_api_example", *_SKLEARN),
-    "apps.minimal.flask_api_example": ("apps.minimal.flask_api_example", *_SKLEARN),
+MODULES = {  # that are forked, and what each imports only when it runs
+    "apps.fastapi_app": (),
+    "apps.flask_app": (),
+    "apps.worker": (),
+    "apps.minimal.fastapi_api_example": _SKLEARN,
+    "apps.minimal.flask_api_example": _SKLEARN,
 }
 READ_BY_IMPORTS = ("HOME", "PYTHON", "LD_", "OMP_", "OPENBLAS_", "MALLOC_", "OTEL_", "PROMETHEUS_", "WORKERS")
 ALWAYS = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}  # of `classroom.servers`
@@ -71,13 +70,9 @@ class ForkServer:
 
     def __init__(self, module: str) -> None:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "tests.fork_server", module, str(its.fileno()), *IMPORTS[module]]
+        command = [sys.executable, "-m", "tests.fork_server", module, str(its.fileno()), *MODULES[module]]
         options = {"cwd": processes.ROOT, "env": {**os.environ, **ALWAYS}, "stdin": subprocess.DEVNULL}
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as in `classroom.processes.spawn`
-        try:
-            self._process = subprocess.Popen(command, pass_fds=[its.fileno()], **options)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._process = subprocess.Popen(command, pass_fds=[its.fileno()], **options)
         its.close()
         self._connection, self._lock = ours, threading.Lock()
 
@@ -96,7 +91,7 @@ def spawn(command: list[str], log: Path, *, env: Mapping[str, str], own_group: b
     module = command[2] if command[:2] == [sys.executable, "-m"] else ""
     unusual = env.items() - {**ALWAYS, "WORKERS": "1"}.items()
     strange = any(name.startswith(READ_BY_IMPORTS) for name, _ in unusual)
-    if module not in IMPORTS or own_group or strange or sys.platform != "linux":
+    if module not in MODULES or own_group or strange or sys.platform != "linux":
         return processes.spawn(command, log, env=env, own_group=own_group)
     with _lock:
         if module not in _servers:

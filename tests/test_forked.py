@@ -15,7 +15,6 @@ from tests import forked
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
-MODULES = list(forked.IMPORTS)
 
 
 def settings(**more: str) -> dict[str, str]:
@@ -23,7 +22,7 @@ def settings(**more: str) -> dict[str, str]:
     return {**forked.ALWAYS, "PORT": port, "WORKER_PORT": port, "MODEL_PATH": "/no/such/model", **more}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", forked.MODULES)
 def test_one_that_cannot_start_says_the_same_and_has_the_same_exit_code(module, tmp_path):
     env = settings(PORT="five", WORKER_PORT="five")
     said = []

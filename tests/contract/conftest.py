@@ -37,4 +37,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name, _, case = item.name.removesuffix("]").partition("[")
         if item.path.parent == Path(__file__).parent and (why := reason(name, case)):
             item.add_marker(pytest.mark.xfail(reason=why))
-            item.add_marker(pytest.mark.timeout(15))  # it may wait for what does not come
+            item.add_marker(pytest.mark.timeout(15, func_only=True))  # it may wait for what does not come
